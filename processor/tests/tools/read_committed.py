@@ -1,0 +1,126 @@
+"""Prints what a consumer that reads only committed transactions sees of a topic: one JSON object a line and record.
+
+Written against another client binding than the processor's and sharing no code with it, so that a test does not ask
+the accused for the evidence. It joins no group, commits nothing and may run beside anything.
+
+  $(processor/tests/tools/venv.sh) processor/tests/tools/read_committed.py --bootstrap 127.0.0.1:9092 --topic alerts
+
+Each line: {"partition", "offset", "timestamp" (ms, null without one), "key", "value", "headers" ([[name, value], ...])}.
+What is not UTF-8 is {"base64": "..."}; what is absent is null. Records come in order within a partition only.
+It ends at the end that each partition had when it was asked (open transactions are not waited for), or after --count.
+
+Exit codes: 0 read to the end, or --count records; 1 error, or the time ran out first.
+"""
+
+import argparse
+import base64
+import json
+import sys
+import time
+
+from confluent_kafka import (
+    OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition,
+)
+
+ASK_TIMEOUT_S = 10
+
+
+class Failure(Exception):
+    """Something the user can act on."""
+
+
+def readable(data):
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode("ascii")}
+
+
+def as_line(message):
+    kind, timestamp = message.timestamp()
+    key, value = message.key(), message.value()
+    return json.dumps({
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "timestamp": None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
+        "key": readable(key),
+        "value": readable(value),
+        "headers": [[name, readable(data)] for name, data in message.headers() or []],
+    }, ensure_ascii=False)
+
+
+def records(bootstrap, topic, count, timeout_s):
+    """Yields messages until each partition's last stable offset is reached, or `count` (None: no limit) were seen."""
+    deadline = time.monotonic() + timeout_s
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap,
+        "group.id": "read-committed-without-a-group",  # asked for by the client, never joined
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        "allow.auto.create.topics": False,
+        # Else the client waits half a second before it asks again at the end of a partition.
+        "fetch.error.backoff.ms": 50,
+        "fetch.wait.max.ms": 100,
+    })
+    try:
+        known = consumer.list_topics(topic, timeout=ASK_TIMEOUT_S).topics[topic]
+        if known.error is not None or not known.partitions:
+            raise Failure(f"no topic {topic} at {bootstrap}: {known.error or 'it has no partitions'}")
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
+        unread = set(known.partitions)
+        seen = 0
+        while unread and (count is None or seen < count):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Failure(f"{timeout_s:g} s were not enough: {topic} partitions {sorted(unread)} not read to their end "
+                              f"after {seen} records; is the broker well, or is a longer --timeout needed?")
+            for message in consumer.consume(1000, timeout=min(left, 0.2)):
+                problem = message.error()
+                if problem is None:
+                    # Past its end a partition may bring news; whoever asks for a count wants them, the others do not.
+                    if count is None and message.partition() not in unread:
+                        continue
+                    seen += 1
+                    yield message
+                    if seen == count:
+                        return
+                elif problem.code() == KafkaError._PARTITION_EOF:
+                    if count is None:
+                        unread.discard(message.partition())
+                elif not problem.retriable():
+                    raise Failure(f"{topic} partition {message.partition()}: {problem}")
+    finally:
+        consumer.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bootstrap", required=True, metavar="HOST:PORT[,...]")
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--count", type=int, metavar="N", help="wait for this many records, and end after them")
+    parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds for everything (default: 30)")
+    asked = parser.parse_args()
+    try:
+        for message in records(asked.bootstrap, asked.topic, asked.count, asked.timeout):
+            print(as_line(message))
+        sys.stdout.flush()
+    except Failure as failure:
+        sys.stdout.flush()
+        print(f"read_committed.py: {failure}", file=sys.stderr)
+        return 1
+    except KafkaException as error:
+        sys.stdout.flush()
+        print(f"read_committed.py: {asked.bootstrap}: {error.args[0]}; is it up?", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever reads our lines has seen enough; devnull, so that the interpreter's own last flush finds a place.
+        sys.stdout = open("/dev/null", "w")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
