@@ -184,7 +184,7 @@ impl<'a> Record<'a> {
     /// The fields that are there, in the order they were written.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
-        Fields { reader: Reader::new(self.fields) }
+        Fields::new(self.fields)
     }
 
     /// The field at `slot`, null if the event lacks it.
@@ -253,6 +253,14 @@ impl<'a> FieldValue<'a> {
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     reader: Reader<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads fields in the layout of records, as [`write_field`] packs them.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: Reader::new(bytes) }
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {

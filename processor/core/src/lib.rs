@@ -3,13 +3,21 @@
 //! Nothing here reads a clock, does I/O, draws a random number or iterates over an unordered map, so that the same
 //! events in the same order give the same alerts: live, after a crash and in a backtest. Time is an argument and
 //! timers are data.
+//!
+//! Read in this order: [`event`] and [`timeline`] (what is kept), [`rule`] and [`expr`] (what is asked),
+//! [`engine`] (how a customer is judged), [`partition`] (watermark, lateness and the order of judging).
 
 pub mod alert;
 pub mod attributes;
+pub mod customer;
 pub mod decimal;
+pub mod engine;
 pub mod event;
 pub mod expr;
+pub mod partition;
 pub mod rule;
 pub mod time;
+pub mod timeline;
 pub mod value;
 pub mod varint;
+pub mod window;

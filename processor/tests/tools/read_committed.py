@@ -7,7 +7,8 @@ the accused for the evidence. It joins no group, commits nothing and may run bes
 
 Each line: {"partition", "offset", "timestamp" (ms, null without one), "key", "value", "headers" ([[name, value], ...])}.
 What is not UTF-8 is {"base64": "..."}; what is absent is null. Records come in order within a partition only.
-It ends at the end that each partition had when it was asked (open transactions are not waited for), or after --count.
+It ends once every partition was read to its end as readers of committed records see it (behind an open transaction
+nothing is seen), or after --count records. With --follow it goes on past the ends until it has them.
 
 Exit codes: 0 read to the end, or --count records; 1 error, or the time ran out first.
 """
@@ -51,8 +52,8 @@ def as_line(message):
     }, ensure_ascii=False)
 
 
-def records(bootstrap, topic, count, timeout_s):
-    """Yields messages until each partition's last stable offset is reached, or `count` (None: no limit) were seen."""
+def records(bootstrap, topic, count, follow, timeout_s):
+    """Yields messages until each partition's last stable offset was reached (not when following), or `count` were seen."""
     deadline = time.monotonic() + timeout_s
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
@@ -62,12 +63,13 @@ def records(bootstrap, topic, count, timeout_s):
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
         "allow.auto.create.topics": False,
+        "log_level": 0,  # what goes wrong is told below, once
         # Else the client waits half a second before it asks again at the end of a partition.
         "fetch.error.backoff.ms": 50,
         "fetch.wait.max.ms": 100,
     })
     try:
-        known = consumer.list_topics(topic, timeout=ASK_TIMEOUT_S).topics[topic]
+        known = consumer.list_topics(topic, timeout=min(ASK_TIMEOUT_S, timeout_s)).topics[topic]
         if known.error is not None or not known.partitions:
             raise Failure(f"no topic {topic} at {bootstrap}: {known.error or 'it has no partitions'}")
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
@@ -76,20 +78,21 @@ def records(bootstrap, topic, count, timeout_s):
         while unread and (count is None or seen < count):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Failure(f"{timeout_s:g} s were not enough: {topic} partitions {sorted(unread)} not read to their end "
-                              f"after {seen} records; is the broker well, or is a longer --timeout needed?")
+                raise Failure(f"{seen} records of {topic} in {timeout_s:g} s, and then "
+                              + (f"no more of the {count} waited for" if follow else f"partitions {sorted(unread)} not at "
+                                 "their end; is the broker well, or is a longer --timeout needed?"))
             for message in consumer.consume(1000, timeout=min(left, 0.2)):
                 problem = message.error()
                 if problem is None:
-                    # Past its end a partition may bring news; whoever asks for a count wants them, the others do not.
-                    if count is None and message.partition() not in unread:
+                    # What came in after a partition's end was seen would be a part of the news, with a hole before it.
+                    if message.partition() not in unread:
                         continue
                     seen += 1
                     yield message
                     if seen == count:
                         return
                 elif problem.code() == KafkaError._PARTITION_EOF:
-                    if count is None:
+                    if not follow:
                         unread.discard(message.partition())
                 elif not problem.retriable():
                     raise Failure(f"{topic} partition {message.partition()}: {problem}")
@@ -101,11 +104,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", required=True, metavar="HOST:PORT[,...]")
     parser.add_argument("--topic", required=True)
-    parser.add_argument("--count", type=int, metavar="N", help="wait for this many records, and end after them")
+    parser.add_argument("--count", type=int, metavar="N", help="end after this many records")
+    parser.add_argument("--follow", action="store_true", help="do not end at the ends: wait for --count records")
     parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds for everything (default: 30)")
     asked = parser.parse_args()
+    if asked.follow and asked.count is None:
+        parser.error("--follow needs --count: how many records are waited for?")
     try:
-        for message in records(asked.bootstrap, asked.topic, asked.count, asked.timeout):
+        for message in records(asked.bootstrap, asked.topic, asked.count, asked.follow, asked.timeout):
             print(as_line(message))
         sys.stdout.flush()
     except Failure as failure:

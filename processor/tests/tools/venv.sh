@@ -34,9 +34,9 @@ if [[ ! -e "$venv/complete" ]]; then
   fi
   if ! "$python" -m pip install --quiet --disable-pip-version-check --retries 2 -r "$requirements" >"$log" 2>&1 9>&-; then
     rm -rf "$venv"
-    if grep -qE 'NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Max retries|name resolution|SSLError' "$log"; then
+    if grep -qiE 'NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|Max retries|name resolution|SSLError' "$log"; then
       echo "venv.sh: PyPI cannot be reached from here, and $requirements is not installed yet:" >&2
-      grep -m 2 -E 'ERROR|WARNING' "$log" >&2 || true
+      grep -m 1 -oE 'broken by .*|ERROR.*' "$log" >&2 || true
       exit 3
     fi
     echo "venv.sh: pip could not install $requirements:" >&2

@@ -1,0 +1,47 @@
+# `make demo` and `make test` install what they need (Debian's packages; they say what, before they do), build and run.
+# What is compiled is kept outside the clone, so that a second clone does not compile RocksDB again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tocsin
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+# With sccache, a change of profile or features does not compile the C++ libraries again either.
+export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
+export SCCACHE_CACHE_SIZE ?= 20G
+
+.PHONY: help demo test check unit fix build setup setup-demo clean-kafka
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: setup-demo ## the real processor on a small broker in the same process, over sample data (no RocksDB: a few minutes)
+	@cargo build --quiet --locked --profile demo --package tocsin --no-default-features
+	@$(CARGO_TARGET_DIR)/demo/tocsin demo $(ARGS)
+
+test: setup ## everything that must hold: format, lints, unit, property, golden and integration tests
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory unit
+
+check: ## format and lints; changes nothing
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## all tests; those that need Kafka start one
+	cargo test --locked --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory clean-kafka
+
+fix: ## mends what can be mended
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+build: setup ## the program as it is shipped
+	cargo build --release --locked --package tocsin
+
+setup: ## installs what building and testing needs
+	@deploy/local/setup build test
+
+setup-demo:
+	@deploy/local/setup demo
+
+clean-kafka:
+	@deploy/local/kafka down >/dev/null 2>&1 || true

@@ -1,0 +1,104 @@
+//! All that is known of one customer.
+
+use crate::alert::Episode;
+use crate::attributes::Attributes;
+use crate::rule::RuleKey;
+use crate::time::Millis;
+use crate::timeline::Timeline;
+use crate::window::Held;
+
+/// A customer's state: what happened, what is known, where each alert stands, and when to look again.
+///
+/// All fields but `windows` and `changed` are stored; those two are derived.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Customer {
+    /// Time of the customer's latest event.
+    pub latest: Option<Millis>,
+    /// Time of the customer's first event of any type.
+    pub first_seen: Option<Millis>,
+    pub attributes: Attributes,
+    pub timeline: Timeline,
+    /// For each silence the rules ask for, the latest event it counts from. Never forgotten.
+    pub silences: Vec<LastSeen>,
+    /// Where the rules stand; one that is inactive and waits for nothing is left out. By `rule`.
+    pub alerts: Vec<AlertState>,
+    /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
+    pub armed: Option<Millis>,
+    /// Totals of windows, by their place in the rule set; empty for a small customer.
+    pub windows: Vec<Option<Held>>,
+    /// Whether this differs from what the store holds.
+    pub changed: bool,
+    /// Whether the attributes do.
+    pub attributes_changed: bool,
+}
+
+/// The latest event of a silence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSeen {
+    /// [`crate::rule::Silence::key`]
+    pub key: u64,
+    pub at: Millis,
+    pub event_id: Box<str>,
+}
+
+/// Where one rule stands with one customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertState {
+    pub rule: RuleKey,
+    pub phase: Phase,
+    /// The next instant at which the outcome can change with no event arriving.
+    pub due: Option<Millis>,
+    /// When the latest episode resolved; what a cooldown counts from.
+    pub resolved_at: Option<Millis>,
+    /// When the latest episode fired, and its [`Episode::refire`].
+    pub fired: Option<(Millis, u32)>,
+}
+
+/// The life of an alert: inactive, pending (a level holds, but not long enough), firing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Inactive,
+    /// Some level has held since `since` (the contract's t0).
+    Pending { since: Millis },
+    /// `over_since`: no level holds, and `resolve_when` does, since then (the contract's t1).
+    Firing { episode: Episode, over_since: Option<Millis> },
+}
+
+impl AlertState {
+    #[must_use]
+    pub fn new(rule: RuleKey) -> Self {
+        Self { rule, phase: Phase::Inactive, due: None, resolved_at: None, fired: None }
+    }
+
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        *self == Self::new(self.rule)
+    }
+}
+
+impl Customer {
+    /// The customer's clock: the later of the partition's watermark and the customer's own latest event.
+    #[must_use]
+    pub fn clock(&self, watermark: Option<Millis>) -> Option<Millis> {
+        self.latest.max(watermark)
+    }
+
+    /// The earliest instant at which something of this customer is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Millis> {
+        self.alerts.iter().filter_map(|alert| alert.due).min()
+    }
+
+    /// The latest event of a silence.
+    #[must_use]
+    pub fn last_seen(&self, key: u64) -> Option<&LastSeen> {
+        self.silences.iter().find(|seen| seen.key == key)
+    }
+
+    /// Whether no event of this customer has ever been accepted.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.first_seen.is_none() && self.attributes.is_empty()
+    }
+}

@@ -1,0 +1,131 @@
+//! May it fire? The life of an alert, one step at each judged instant.
+//!
+//! ```text
+//!             a level holds              held for `for`, cooldown over
+//!  inactive ────────────────> pending ───────────────────────────────> firing ──┐ level changes:
+//!     ^                          │ no level                              │  ^ ───┘ severity_changed
+//!     ├──────────────────────────┘                                       │
+//!     └──────────────────────────────────────────────────────────────────┘
+//!        no level and `resolve_when` for `keep_firing_for`; or scope or require is lost
+//! ```
+
+use crate::alert::{Episode, Reason, Severity, Transition, TransitionKind};
+use crate::customer::{AlertState, Phase};
+use crate::engine::verdict::Verdict;
+use crate::rule::Rule;
+use crate::time::Millis;
+
+/// A transition before it is told whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    kind: TransitionKind,
+    reason: Reason,
+    previous_severity: Option<Severity>,
+    episode: Episode,
+}
+
+impl Change {
+    pub fn into_transition(self, rule: usize, customer_id: &str, at: Millis) -> Transition {
+        Transition {
+            rule,
+            customer_id: customer_id.into(),
+            item: None,
+            kind: self.kind,
+            reason: self.reason,
+            severity: self.episode.severity,
+            previous_severity: self.previous_severity,
+            occurred_at: at,
+            episode: self.episode,
+            details: None,
+        }
+    }
+}
+
+/// The alert's state after the instant `at`, and what is to be published.
+pub fn step(rule: &Rule, state: AlertState, verdict: Verdict, at: Millis) -> (AlertState, Option<Change>) {
+    match state.phase {
+        Phase::Firing { episode, over_since } => step_firing(rule, state, episode, over_since, verdict, at),
+        Phase::Inactive => step_waiting(rule, state, at, verdict, at),
+        Phase::Pending { since } => step_waiting(rule, state, since, verdict, at),
+    }
+}
+
+fn step_waiting(
+    rule: &Rule,
+    mut state: AlertState,
+    since: Millis,
+    verdict: Verdict,
+    at: Millis,
+) -> (AlertState, Option<Change>) {
+    let Verdict::Level(severity) = verdict else {
+        state.phase = Phase::Inactive;
+        return (state, None);
+    };
+    if at < may_fire_at(rule, &state, since) {
+        state.phase = Phase::Pending { since };
+        return (state, None);
+    }
+    let refire = state.fired.filter(|(fired_at, _)| *fired_at == at).map_or(0, |(_, refire)| refire + 1);
+    let episode = Episode { fired_at: at, refire, sequence: 0, severity };
+    state.phase = Phase::Firing { episode, over_since: None };
+    state.fired = Some((at, refire));
+    let change = Change { kind: TransitionKind::Fired, reason: Reason::ConditionMet, previous_severity: None, episode };
+    (state, Some(change))
+}
+
+fn step_firing(
+    rule: &Rule,
+    mut state: AlertState,
+    mut episode: Episode,
+    over_since: Option<Millis>,
+    verdict: Verdict,
+    at: Millis,
+) -> (AlertState, Option<Change>) {
+    let previous = episode.severity;
+    let mut resolve = |reason| {
+        episode.sequence += 1;
+        state.phase = Phase::Inactive;
+        state.resolved_at = Some(at);
+        let kind = TransitionKind::Resolved;
+        (state, Some(Change { kind, reason, previous_severity: Some(previous), episode }))
+    };
+    match verdict {
+        Verdict::OutOfScope => resolve(Reason::ScopeLeft),
+        Verdict::InsufficientData => resolve(Reason::InsufficientData),
+        Verdict::NoLevel { may_clear: true } => {
+            let over_since = over_since.unwrap_or(at);
+            if at >= over_since + rule.keep_firing_for {
+                return resolve(Reason::Cleared);
+            }
+            state.phase = Phase::Firing { episode, over_since: Some(over_since) };
+            (state, None)
+        }
+        Verdict::Level(severity) if severity != previous => {
+            episode.sequence += 1;
+            episode.severity = severity;
+            state.phase = Phase::Firing { episode, over_since: None };
+            let reason = if severity > previous { Reason::SeverityRaised } else { Reason::SeverityLowered };
+            let kind = TransitionKind::SeverityChanged;
+            (state, Some(Change { kind, reason, previous_severity: Some(previous), episode }))
+        }
+        Verdict::Level(_) | Verdict::NoLevel { may_clear: false } => {
+            state.phase = Phase::Firing { episode, over_since: None };
+            (state, None)
+        }
+    }
+}
+
+/// When an alert whose level has held since `since` may fire: after `for`, and not before its cooldown is over.
+fn may_fire_at(rule: &Rule, state: &AlertState, since: Millis) -> Millis {
+    let held = since + rule.hold;
+    state.resolved_at.map_or(held, |resolved_at| held.max(resolved_at + rule.cooldown))
+}
+
+/// The instant at which a state that lasts long enough takes its next step.
+pub fn next_step(rule: &Rule, state: &AlertState) -> Option<Millis> {
+    match state.phase {
+        Phase::Inactive | Phase::Firing { over_since: None, .. } => None,
+        Phase::Pending { since } => Some(may_fire_at(rule, state, since)),
+        Phase::Firing { over_since: Some(since), .. } => Some(since + rule.keep_firing_for),
+    }
+}

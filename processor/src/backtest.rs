@@ -1,0 +1,254 @@
+//! Rules over a file of events: the same engine as live, with the file for a log and memory for a store.
+//!
+//! The lines are split over partitions as a producer would, each with its own watermark, so that the result is that of a
+//! live run over a topic of as many partitions.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tocsin_core::alert::{Severity, Transition, TransitionKind};
+use tocsin_core::engine::{Detail, Engine, Outcome, Settings as EngineSettings};
+use tocsin_core::event::Event;
+use tocsin_core::partition::{Drained, Partition, Taken, TimeSettings};
+use tocsin_core::rule::RuleSet;
+use tocsin_core::time::Millis;
+
+use crate::codec::alert::AlertWriter;
+use crate::codec::decode::Decoder;
+use crate::codec::schemas::Schemas;
+use crate::partitioner::Partitioner;
+use crate::store::MemoryStore;
+use crate::task::cache::Cache;
+
+/// Lines between two calls of the progress function.
+const REPORT_EVERY: u64 = 4_096;
+/// Bad lines that are kept to be shown.
+const SHOWN_LINES: usize = 10;
+
+/// How a backtest is to be run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub engine: EngineSettings,
+    pub time: TimeSettings,
+    /// Later events are left out, and at the end all that is due by then is judged. `None`: what the watermark of the
+    /// last event reaches.
+    pub until: Option<Millis>,
+    pub partitions: i32,
+    pub partitioner: Partitioner,
+    /// Stop at the first line that is no event.
+    pub strict: bool,
+    /// Whether alert records are made, or transitions only counted.
+    pub records: bool,
+    /// What records give as `detected_at`.
+    pub detected_at: Millis,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            engine: EngineSettings::default(),
+            time: TimeSettings::default(),
+            until: None,
+            partitions: 1,
+            partitioner: Partitioner::Murmur2,
+            strict: false,
+            records: true,
+            detected_at: 0,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Lines that are events, those refused included.
+    pub events: u64,
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Events left out because they are later than `until`.
+    pub after_until: u64,
+    /// Fields that their event's type does not have.
+    pub ignored_fields: u64,
+    /// Lines that are no event, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// The first of them.
+    pub bad_lines: Vec<BadLine>,
+    pub customers: usize,
+    /// Transitions by rule id, kind and severity.
+    pub alerts: BTreeMap<(Box<str>, TransitionKind, Severity), u64>,
+    pub elapsed: Duration,
+}
+
+/// A line that is no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// From 1.
+    pub line: u64,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Why a backtest stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// The input cannot be read on.
+    #[error("line {line}: the input cannot be read: {source}")]
+    Input { line: u64, source: std::io::Error },
+    /// With [`Settings::strict`]: a line that is no event.
+    #[error("line {}: {} ({})", .0.line, .0.message, .0.reason)]
+    Strict(BadLine),
+    #[error("the alerts cannot be written: {0}")]
+    Output(std::io::Error),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+/// Runs `rules` over `input`, one JSON object a line, and writes one alert record a line to `output`.
+///
+/// `progress` is told from time to time how many bytes and events have been read.
+///
+/// # Errors
+/// See [`BacktestError`].
+pub fn run(
+    rules: RuleSet,
+    schemas: Arc<Schemas>,
+    settings: &Settings,
+    mut input: impl BufRead,
+    output: &mut impl Write,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Summary, BacktestError> {
+    let started = Instant::now();
+    let mut run = Run::new(rules, schemas, settings, output);
+    let (mut line, mut number, mut bytes) = (Vec::new(), 0, 0);
+    loop {
+        line.clear();
+        number += 1;
+        let read = input.read_until(b'\n', &mut line);
+        let length = read.map_err(|source| BacktestError::Input { line: number, source })?;
+        if length == 0 {
+            break;
+        }
+        bytes += length as u64;
+        let text = line.trim_ascii();
+        if !text.is_empty() {
+            run.line(text, number)?;
+        }
+        if number % REPORT_EVERY == 0 {
+            progress(bytes, run.summary.events);
+        }
+    }
+    run.finish()?;
+    let mut summary = run.summary;
+    progress(bytes, summary.events);
+    summary.elapsed = started.elapsed();
+    Ok(summary)
+}
+
+struct Run<'a, W> {
+    engine: Engine,
+    writer: AlertWriter,
+    decoder: Decoder,
+    settings: &'a Settings,
+    partitions: Vec<(Partition, Cache<MemoryStore>)>,
+    transitions: Vec<Transition>,
+    record: Vec<u8>,
+    output: &'a mut W,
+    summary: Summary,
+}
+
+impl<'a, W: Write> Run<'a, W> {
+    fn new(rules: RuleSet, schemas: Arc<Schemas>, settings: &'a Settings, output: &'a mut W) -> Self {
+        let detail = if settings.records { Detail::Full } else { Detail::TransitionsOnly };
+        let partition = || (Partition::default(), Cache::new(MemoryStore::default(), usize::MAX, None));
+        Self {
+            engine: Engine::new(rules.clone(), schemas.catalog(), settings.engine, detail),
+            writer: AlertWriter::new(rules, schemas.clone()),
+            decoder: Decoder::new(schemas),
+            settings,
+            partitions: (0..settings.partitions.max(1)).map(|_| partition()).collect(),
+            transitions: Vec::new(),
+            record: Vec::new(),
+            output,
+            summary: Summary::default(),
+        }
+    }
+
+    fn line(&mut self, text: &[u8], number: u64) -> Result<(), BacktestError> {
+        let event = match self.decoder.decode(text) {
+            Ok(event) => event,
+            Err(malformed) => {
+                let bad = BadLine { line: number, reason: malformed.reason, message: malformed.message };
+                return refuse(&mut self.summary, bad, self.settings.strict);
+            }
+        };
+        self.summary.events += 1;
+        if self.settings.until.is_some_and(|until| event.occurred_at > until) {
+            self.summary.after_until += 1;
+            return Ok(());
+        }
+        let place = place(self.settings, &event);
+        let (partition, cache) = &mut self.partitions[place];
+        let taken = partition.take(&self.engine, &self.settings.time, cache, &event, None, &mut self.transitions)?;
+        if let Taken::Judged(outcome) = taken {
+            *self.summary.outcomes.entry(outcome).or_default() += 1;
+        }
+        self.drain(place)
+    }
+
+    fn drain(&mut self, place: usize) -> Result<(), BacktestError> {
+        loop {
+            let (partition, cache) = &mut self.partitions[place];
+            let drained = partition.drain(&self.engine, cache, 10_000, &mut self.transitions)?;
+            self.write()?;
+            if drained == Drained::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(&mut self) -> Result<(), BacktestError> {
+        for transition in self.transitions.drain(..) {
+            let rule = &self.engine.rules().rules[transition.rule];
+            let key = (rule.id.clone(), transition.kind, transition.severity);
+            *self.summary.alerts.entry(key).or_default() += 1;
+            if self.settings.records {
+                self.record.clear();
+                self.writer.json(&transition, self.settings.detected_at, &mut self.record);
+                self.record.push(b'\n');
+                self.output.write_all(&self.record).map_err(BacktestError::Output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), BacktestError> {
+        for place in 0..self.partitions.len() {
+            if let Some(until) = self.settings.until {
+                self.partitions[place].0.advance(until);
+            }
+            self.drain(place)?;
+        }
+        self.summary.customers = self.partitions.iter().map(|(_, cache)| cache.known_customers()).sum();
+        self.summary.ignored_fields = self.decoder.ignored_fields();
+        self.output.flush().map_err(BacktestError::Output)
+    }
+}
+
+fn place(settings: &Settings, event: &Event<'_>) -> usize {
+    if settings.partitions <= 1 {
+        return 0;
+    }
+    settings.partitioner.partition(event.customer_id.as_bytes(), settings.partitions) as usize
+}
+
+fn refuse(summary: &mut Summary, bad: BadLine, strict: bool) -> Result<(), BacktestError> {
+    if strict {
+        return Err(BacktestError::Strict(bad));
+    }
+    *summary.refused.entry(bad.reason).or_default() += 1;
+    if summary.bad_lines.len() < SHOWN_LINES {
+        summary.bad_lines.push(bad);
+    }
+    Ok(())
+}

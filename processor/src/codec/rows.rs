@@ -1,0 +1,420 @@
+//! Rows of the store: a customer's head with the tail, sealed chunks, attributes; timers; the position.
+//!
+//! ```text
+//! column     key                                                     value
+//! customers  tenant u8 | id length u16 | id | 0                      head and tail
+//!            tenant u8 | id length u16 | id | 1                      attributes
+//!            tenant u8 | id length u16 | id | 2 | chunk number u32   sealed chunk
+//! timers     instant u64 (sign flipped) | tenant u8 | id             empty
+//! meta       "position"                                              see [`Position`]
+//! ```
+//!
+//! Fixed-width integers in keys are big endian, so that timers sort by (instant, customer). Every value opens with a
+//! format byte and a schema version. Formats are only ever added; fields inside records name themselves by slots that are
+//! never reused, so a row written under an older schema set reads the same under a newer one.
+
+use tocsin_core::alert::{Episode, Severity};
+use tocsin_core::attributes::{Attribute, Attributes};
+use tocsin_core::customer::{AlertState, Customer, LastSeen, Phase};
+use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
+use tocsin_core::expr::AttributeRef;
+use tocsin_core::rule::RuleKey;
+use tocsin_core::time::Millis;
+use tocsin_core::timeline::{Chunk, Timeline};
+use tocsin_core::value::OwnedValue;
+use tocsin_core::varint::{self, Reader};
+
+const FORMAT: u8 = 1;
+/// Version of the shipped layout of event types; raised when one gains a field.
+const SCHEMA_VERSION: u64 = 1;
+/// Customers of the one tenant there is.
+const TENANT: u8 = 0;
+
+const HEAD: u8 = 0;
+const ATTRIBUTES: u8 = 1;
+const CHUNK: u8 = 2;
+
+/// A row that is not what this version, or any earlier one, wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {row} row is damaged or was written by a later version of tocsin")]
+pub struct DamagedRow {
+    /// Which kind of row.
+    pub row: &'static str,
+}
+
+/// Key of a customer's head.
+#[must_use]
+pub fn head_key(customer_id: &str) -> Vec<u8> {
+    customer_key(customer_id, HEAD)
+}
+
+/// Key of a customer's attributes.
+#[must_use]
+pub fn attributes_key(customer_id: &str) -> Vec<u8> {
+    customer_key(customer_id, ATTRIBUTES)
+}
+
+/// Key of a sealed chunk.
+#[must_use]
+pub fn chunk_key(customer_id: &str, number: u32) -> Vec<u8> {
+    let mut key = customer_key(customer_id, CHUNK);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn customer_key(customer_id: &str, kind: u8) -> Vec<u8> {
+    let mut key = Vec::with_capacity(customer_id.len() + 8);
+    key.push(TENANT);
+    key.extend_from_slice(&(customer_id.len() as u16).to_be_bytes());
+    key.extend_from_slice(customer_id.as_bytes());
+    key.push(kind);
+    key
+}
+
+/// Key of a timer.
+#[must_use]
+pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(customer_id.len() + 9);
+    key.extend_from_slice(&(at as u64 ^ (1 << 63)).to_be_bytes());
+    key.push(TENANT);
+    key.extend_from_slice(customer_id.as_bytes());
+    key
+}
+
+/// The timer behind a key.
+///
+/// # Errors
+/// If the key is not a timer's.
+pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
+    let mut reader = Reader::new(key);
+    let mut read = || {
+        let at = (u64::from_be_bytes(reader.array()?) ^ (1 << 63)) as Millis;
+        reader.byte().filter(|tenant| *tenant == TENANT)?;
+        Some((at, std::str::from_utf8(reader.rest()).ok()?.into()))
+    };
+    read().ok_or(DamagedRow { row: "timer" })
+}
+
+/// The head and the tail.
+#[must_use]
+pub fn write_head(customer: &Customer) -> Vec<u8> {
+    let mut out = opened();
+    let latest = customer.latest.unwrap_or(0);
+    for instant in [customer.latest, customer.first_seen, customer.armed] {
+        put_instant(&mut out, instant);
+    }
+    out.push(u8::from(!customer.attributes.is_empty()));
+    varint::put(&mut out, customer.silences.len() as u64);
+    for seen in &customer.silences {
+        out.extend_from_slice(&seen.key.to_le_bytes());
+        varint::put_signed(&mut out, latest - seen.at);
+        varint::put_bytes(&mut out, seen.event_id.as_bytes());
+    }
+    varint::put(&mut out, customer.alerts.len() as u64);
+    for alert in &customer.alerts {
+        put_alert(&mut out, alert);
+    }
+    let (tail, sealed) = match customer.timeline.chunks().split_last() {
+        Some((tail, sealed)) => (Some(tail), sealed),
+        None => (None, &[][..]),
+    };
+    varint::put(&mut out, sealed.len() as u64);
+    for chunk in sealed {
+        varint::put(&mut out, u64::from(chunk.number));
+        varint::put_signed(&mut out, chunk.base);
+        varint::put_signed(&mut out, chunk.first - chunk.base);
+        varint::put_signed(&mut out, chunk.last - chunk.first);
+        varint::put(&mut out, chunk.events as u64);
+    }
+    if let Some(tail) = tail {
+        varint::put(&mut out, u64::from(tail.number));
+        varint::put_signed(&mut out, tail.base);
+        out.extend_from_slice(&tail.bytes);
+    }
+    out
+}
+
+/// A head as it was read: the customer but for the rows named beside.
+#[derive(Debug)]
+pub struct Head {
+    pub customer: Customer,
+    pub has_attributes: bool,
+    /// Numbers and bases of the sealed chunks, oldest first; they go before the tail.
+    pub sealed: Vec<(u32, Millis)>,
+    pub tail: Option<Chunk>,
+}
+
+/// Reads what [`write_head`] wrote.
+///
+/// # Errors
+/// If the bytes are not a head.
+pub fn read_head(bytes: &[u8]) -> Result<Head, DamagedRow> {
+    try_read_head(bytes).ok_or(DamagedRow { row: "customer" })
+}
+
+fn try_read_head(bytes: &[u8]) -> Option<Head> {
+    let mut reader = open(bytes)?;
+    let mut customer = Customer { latest: read_instant(&mut reader)?, ..Customer::default() };
+    customer.first_seen = read_instant(&mut reader)?;
+    customer.armed = read_instant(&mut reader)?;
+    let has_attributes = reader.byte()? != 0;
+    let latest = customer.latest.unwrap_or(0);
+    for _ in 0..reader.unsigned()? {
+        let key = u64::from_le_bytes(reader.array()?);
+        let at = latest.checked_sub(reader.signed()?)?;
+        customer.silences.push(LastSeen { key, at, event_id: reader.text()?.into() });
+    }
+    for _ in 0..reader.unsigned()? {
+        customer.alerts.push(read_alert(&mut reader)?);
+    }
+    let mut sealed = Vec::new();
+    for _ in 0..reader.unsigned()? {
+        let chunk = (u32::try_from(reader.unsigned()?).ok()?, reader.signed()?);
+        let (_first, _last, _events) = (reader.signed()?, reader.signed()?, reader.unsigned()?);
+        sealed.push(chunk);
+    }
+    let tail = if reader.is_empty() {
+        None
+    } else {
+        let (number, base) = (u32::try_from(reader.unsigned()?).ok()?, reader.signed()?);
+        // The tail has no row of its own yet.
+        Some(Chunk { changed: true, ..Chunk::unpack(number, base, reader.rest().to_vec())? })
+    };
+    Some(Head { customer, has_attributes, sealed, tail })
+}
+
+/// A sealed chunk's row.
+#[must_use]
+pub fn write_chunk(chunk: &Chunk) -> Vec<u8> {
+    let mut out = opened();
+    out.extend_from_slice(&chunk.bytes);
+    out
+}
+
+/// Reads what [`write_chunk`] wrote.
+///
+/// # Errors
+/// If the bytes are not a chunk.
+pub fn read_chunk(number: u32, base: Millis, bytes: &[u8]) -> Result<Chunk, DamagedRow> {
+    let chunk = open(bytes).and_then(|reader| Chunk::unpack(number, base, reader.rest().to_vec()));
+    chunk.ok_or(DamagedRow { row: "chunk" })
+}
+
+/// Puts the parts of a customer together.
+#[must_use]
+pub fn assemble(head: Head, attributes: Attributes, sealed: Vec<Chunk>) -> Customer {
+    let chunks = sealed.into_iter().chain(head.tail).collect();
+    Customer { attributes, timeline: Timeline::from_chunks(chunks), ..head.customer }
+}
+
+/// The attributes' row: for each, its time and a field in the layout of records.
+#[must_use]
+pub fn write_attributes(attributes: &Attributes) -> Vec<u8> {
+    let mut out = opened();
+    for attribute in attributes {
+        varint::put_signed(&mut out, attribute.since);
+        let mut field = Vec::new();
+        let value = match &attribute.value {
+            OwnedValue::Bool(b) => FieldValue::Bool(*b),
+            OwnedValue::Number(x) | OwnedValue::Duration(x) => FieldValue::Number(*x),
+            OwnedValue::Text(text) => FieldValue::Text(text),
+            OwnedValue::Null => continue,
+        };
+        match &attribute.name {
+            AttributeRef::Slot(slot) => {
+                field.push(0);
+                write_field(&mut field, *slot, value);
+            }
+            AttributeRef::Extra(name) => {
+                field.push(1);
+                varint::put_bytes(&mut field, name.as_bytes());
+                write_field(&mut field, 0, value);
+            }
+        }
+        varint::put_bytes(&mut out, &field);
+    }
+    out
+}
+
+/// Reads what [`write_attributes`] wrote.
+///
+/// # Errors
+/// If the bytes are not attributes.
+pub fn read_attributes(bytes: &[u8]) -> Result<Attributes, DamagedRow> {
+    try_read_attributes(bytes).ok_or(DamagedRow { row: "attributes" })
+}
+
+fn try_read_attributes(bytes: &[u8]) -> Option<Attributes> {
+    let mut reader = open(bytes)?;
+    let mut attributes = Vec::new();
+    while !reader.is_empty() {
+        let since = reader.signed()?;
+        let mut field = Reader::new(reader.bytes()?);
+        let extra = if field.byte()? == 1 { Some(field.text()?) } else { None };
+        let (name, value) = Fields::new(field.rest()).next()?;
+        let name = match (extra, name) {
+            (Some(extra), _) => AttributeRef::Extra(extra.into()),
+            (None, FieldName::Slot(slot)) => AttributeRef::Slot(slot),
+            (None, FieldName::Extra(_)) => return None,
+        };
+        attributes.push(Attribute { name, since, value: value.value().to_owned() });
+    }
+    Some(attributes.into_iter().collect())
+}
+
+const HAS_DUE: u8 = 1 << 2;
+const HAS_RESOLVED: u8 = 1 << 3;
+const HAS_FIRED: u8 = 1 << 4;
+const IS_OVER: u8 = 1 << 5;
+
+fn put_alert(out: &mut Vec<u8>, alert: &AlertState) {
+    out.extend_from_slice(&alert.rule.0.to_le_bytes());
+    let (phase, over) = match alert.phase {
+        Phase::Inactive => (0, false),
+        Phase::Pending { .. } => (1, false),
+        Phase::Firing { over_since, .. } => (2, over_since.is_some()),
+    };
+    let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+    out.push(
+        phase
+            | flag(alert.due.is_some(), HAS_DUE)
+            | flag(alert.resolved_at.is_some(), HAS_RESOLVED)
+            | flag(alert.fired.is_some(), HAS_FIRED)
+            | flag(over, IS_OVER),
+    );
+    match alert.phase {
+        Phase::Inactive => {}
+        Phase::Pending { since } => varint::put_signed(out, since),
+        Phase::Firing { episode, over_since } => {
+            varint::put_signed(out, episode.fired_at);
+            varint::put(out, u64::from(episode.refire));
+            varint::put(out, u64::from(episode.sequence));
+            out.push(episode.severity as u8);
+            over_since.into_iter().for_each(|since| varint::put_signed(out, since));
+        }
+    }
+    for instant in [alert.due, alert.resolved_at].into_iter().flatten() {
+        varint::put_signed(out, instant);
+    }
+    if let Some((fired_at, refire)) = alert.fired {
+        varint::put_signed(out, fired_at);
+        varint::put(out, u64::from(refire));
+    }
+}
+
+fn read_alert(reader: &mut Reader<'_>) -> Option<AlertState> {
+    let mut alert = AlertState::new(RuleKey(u32::from_le_bytes(reader.array()?)));
+    let flags = reader.byte()?;
+    alert.phase = match flags & 3 {
+        0 => Phase::Inactive,
+        1 => Phase::Pending { since: reader.signed()? },
+        2 => {
+            let episode = Episode {
+                fired_at: reader.signed()?,
+                refire: u32::try_from(reader.unsigned()?).ok()?,
+                sequence: u32::try_from(reader.unsigned()?).ok()?,
+                severity: Severity::from_index(reader.byte()?)?,
+            };
+            let over_since = if flags & IS_OVER != 0 { Some(reader.signed()?) } else { None };
+            Phase::Firing { episode, over_since }
+        }
+        _ => return None,
+    };
+    if flags & HAS_DUE != 0 {
+        alert.due = Some(reader.signed()?);
+    }
+    if flags & HAS_RESOLVED != 0 {
+        alert.resolved_at = Some(reader.signed()?);
+    }
+    if flags & HAS_FIRED != 0 {
+        alert.fired = Some((reader.signed()?, u32::try_from(reader.unsigned()?).ok()?));
+    }
+    Some(alert)
+}
+
+/// How far a store has come: what its task does next starts here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Next offset of each input topic.
+    pub inputs: Vec<(Box<str>, i64)>,
+    pub watermark: Option<Millis>,
+    /// The last timer taken: no timer at or before it is left.
+    pub drained: Option<(Millis, Box<str>)>,
+    /// Whether timers at or before the watermark are left to judge.
+    pub draining: bool,
+    /// Offset of the journal record that this includes; -1 before the first.
+    pub journal_offset: i64,
+    /// Fingerprint of the rules in force.
+    pub rules: Box<str>,
+    /// Id of the events topic, or its name where the broker gives none: a store belongs to one topic.
+    pub topic: Box<str>,
+}
+
+/// Key of the position's row.
+pub const POSITION_KEY: &[u8] = b"position";
+
+/// The position's row.
+#[must_use]
+pub fn write_position(position: &Position) -> Vec<u8> {
+    let mut out = opened();
+    varint::put(&mut out, position.inputs.len() as u64);
+    for (topic, offset) in &position.inputs {
+        varint::put_bytes(&mut out, topic.as_bytes());
+        varint::put_signed(&mut out, *offset);
+    }
+    put_instant(&mut out, position.watermark);
+    put_instant(&mut out, position.drained.as_ref().map(|(at, _)| *at));
+    varint::put_bytes(&mut out, position.drained.as_ref().map_or("", |(_, id)| id).as_bytes());
+    out.push(u8::from(position.draining));
+    varint::put_signed(&mut out, position.journal_offset);
+    varint::put_bytes(&mut out, position.rules.as_bytes());
+    varint::put_bytes(&mut out, position.topic.as_bytes());
+    out
+}
+
+/// Reads what [`write_position`] wrote.
+///
+/// # Errors
+/// If the bytes are not a position.
+pub fn read_position(bytes: &[u8]) -> Result<Position, DamagedRow> {
+    try_read_position(bytes).ok_or(DamagedRow { row: "position" })
+}
+
+fn try_read_position(bytes: &[u8]) -> Option<Position> {
+    let mut reader = open(bytes)?;
+    let mut position = Position::default();
+    for _ in 0..reader.unsigned()? {
+        position.inputs.push((reader.text()?.into(), reader.signed()?));
+    }
+    position.watermark = read_instant(&mut reader)?;
+    let drained_at = read_instant(&mut reader)?;
+    let drained_id: Box<str> = reader.text()?.into();
+    position.drained = drained_at.map(|at| (at, drained_id));
+    position.draining = reader.byte()? != 0;
+    position.journal_offset = reader.signed()?;
+    position.rules = reader.text()?.into();
+    position.topic = reader.text()?.into();
+    Some(position)
+}
+
+fn opened() -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    varint::put(&mut out, SCHEMA_VERSION);
+    out
+}
+
+fn open(bytes: &[u8]) -> Option<Reader<'_>> {
+    let mut reader = Reader::new(bytes);
+    reader.byte().filter(|format| *format == FORMAT)?;
+    reader.unsigned()?;
+    Some(reader)
+}
+
+fn put_instant(out: &mut Vec<u8>, instant: Option<Millis>) {
+    out.push(u8::from(instant.is_some()));
+    instant.into_iter().for_each(|instant| varint::put_signed(out, instant));
+}
+
+fn read_instant(reader: &mut Reader<'_>) -> Option<Option<Millis>> {
+    if reader.byte()? == 0 { Some(None) } else { reader.signed().map(Some) }
+}

@@ -1,0 +1,50 @@
+//! A store in memory: forgets everything when it goes.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Batch, Column, Store, StoreError};
+
+/// Sorted maps, one a column.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    columns: [BTreeMap<Vec<u8>, Vec<u8>>; 3],
+    bytes: u64,
+}
+
+impl Store for MemoryStore {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.columns[column as usize].get(key).cloned())
+    }
+
+    fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let range = (Bound::Excluded(after), Bound::Unbounded);
+        Ok(self.columns[column as usize].range::<[u8], _>(range).take(limit).map(|(key, _)| key.clone()).collect())
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+        for (column, key, value) in batch.into_changes() {
+            let rows = &mut self.columns[column as usize];
+            let key_bytes = key.len() as u64;
+            let (added, replaced) = match value {
+                Some(value) => (key_bytes + value.len() as u64, rows.insert(key, value)),
+                None => (0, rows.remove(&key)),
+            };
+            self.bytes += added;
+            self.bytes -= replaced.map_or(0, |old| key_bytes + old.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn place(&self) -> &'static str {
+        "memory"
+    }
+}

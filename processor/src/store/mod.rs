@@ -1,0 +1,107 @@
+//! Where a task keeps its rows: RocksDB, or memory for backtests, trials and simulation.
+//!
+//! A store knows bytes in three columns, nothing of what they mean: [`crate::codec::rows`] does. It knows nothing of
+//! Kafka either; that what it holds belongs to a position is the task's care, which writes both in one batch.
+
+mod memory;
+#[cfg(feature = "rocksdb")]
+mod rocks;
+
+pub use memory::MemoryStore;
+#[cfg(feature = "rocksdb")]
+pub use rocks::{RocksOptions, RocksStore};
+
+/// The parts of a store. Each is sorted by key on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    Customers,
+    Timers,
+    Meta,
+}
+
+impl Column {
+    pub const ALL: [Self; 3] = [Self::Customers, Self::Timers, Self::Meta];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Customers => "customers",
+            Self::Timers => "timers",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// What went wrong with a store, by what is to be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the library below failed; opening the store again may do.
+    #[error("the store in {place} failed to {action}: {message}")]
+    Failed { place: String, action: &'static str, message: String },
+    /// A row cannot be read; the store must be rebuilt.
+    #[error("the store in {place} holds a row that cannot be read: {source}")]
+    Damaged { place: String, source: crate::codec::rows::DamagedRow },
+}
+
+/// Changes that are written together or not at all.
+#[derive(Debug, Default)]
+pub struct Batch {
+    changes: Vec<(Column, Vec<u8>, Option<Vec<u8>>)>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub fn put(&mut self, column: Column, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.changes.push((column, key, Some(value)));
+    }
+
+    pub fn delete(&mut self, column: Column, key: Vec<u8>) {
+        self.bytes += key.len();
+        self.changes.push((column, key, None));
+    }
+
+    /// Bytes of keys and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The changes, in the order they were made.
+    pub fn into_changes(self) -> impl Iterator<Item = (Column, Vec<u8>, Option<Vec<u8>>)> {
+        self.changes.into_iter()
+    }
+}
+
+/// Rows sorted by key, in three columns.
+pub trait Store {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The first keys greater than `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Makes all changes of a batch, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`]; what is in the store is then unknown until it is opened again.
+    fn write(&mut self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Makes what was written survive the loss of power.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// Bytes it takes, on disk or in memory.
+    fn size_bytes(&self) -> u64;
+
+    /// Where it is, for messages.
+    fn place(&self) -> &str;
+}

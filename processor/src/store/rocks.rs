@@ -1,0 +1,171 @@
+//! RocksDB: one database per task, a column family per column.
+//!
+//! The write-ahead log is on, so that a batch over several column families is kept whole after a process crash, and
+//! never synced on its own: what a power loss takes, the journal in Kafka brings back.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
+    DBCompressionType, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::{Batch, Column, Store, StoreError};
+
+/// What all stores of a process share: one block cache and one bound on write buffers.
+#[derive(Clone)]
+pub struct RocksOptions {
+    cache: Cache,
+    write_buffers: WriteBufferManager,
+}
+
+impl std::fmt::Debug for RocksOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksOptions").field("cached_bytes", &self.cache.get_usage()).finish_non_exhaustive()
+    }
+}
+
+impl RocksOptions {
+    /// `cache_bytes` for blocks, write buffers included.
+    #[must_use]
+    pub fn new(cache_bytes: usize) -> Self {
+        let cache = Cache::new_lru_cache(cache_bytes);
+        let write_buffers =
+            WriteBufferManager::new_write_buffer_manager_with_cache(cache_bytes / 4, false, cache.clone());
+        Self { cache, write_buffers }
+    }
+
+    fn database(&self) -> Options {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_write_buffer_manager(&self.write_buffers);
+        options.set_max_open_files(512);
+        options.set_keep_log_file_num(2);
+        options.set_max_background_jobs(2);
+        options.set_bytes_per_sync(1 << 20);
+        options
+    }
+
+    fn column(&self, column: Column) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&self.cache);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        table.set_block_size(4 * 1024);
+        table.set_format_version(6);
+        let mut options = Options::default();
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        if column == Column::Customers {
+            table.set_bloom_filter(10.0, false);
+            options.set_write_buffer_size(32 << 20);
+        } else {
+            options.set_write_buffer_size(8 << 20);
+        }
+        options.set_block_based_table_factory(&table);
+        options
+    }
+}
+
+/// A database on disk.
+#[derive(Debug)]
+pub struct RocksStore {
+    db: DB,
+    path: PathBuf,
+    place: String,
+}
+
+impl RocksStore {
+    /// Opens the store in `path`, or makes one.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], for one if another process has it open.
+    pub fn open(path: &Path, shared: &RocksOptions) -> Result<Self, StoreError> {
+        let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), shared.column(column)));
+        let place = path.display().to_string();
+        let failed = |message| StoreError::Failed { place: place.clone(), action: "open", message };
+        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+        let db =
+            DB::open_cf_descriptors(&shared.database(), path, columns).map_err(|error| failed(error.into_string()))?;
+        Ok(Self { db, path: path.to_owned(), place })
+    }
+
+    /// Brings every row to the lowest level, so that sizes can be compared.
+    pub fn compact(&self) {
+        for column in Column::ALL {
+            if let Some(family) = self.db.cf_handle(column.name()) {
+                let mut options = CompactOptions::default();
+                options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+                self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+            }
+        }
+    }
+
+    /// The directory it is in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn family(&self, column: Column) -> Result<&ColumnFamily, StoreError> {
+        let missing = || self.failed("find the column", column.name().to_owned());
+        self.db.cf_handle(column.name()).ok_or_else(missing)
+    }
+
+    fn failed(&self, action: &'static str, message: String) -> StoreError {
+        StoreError::Failed { place: self.place.clone(), action, message }
+    }
+}
+
+impl Store for RocksStore {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get_cf(self.family(column)?, key).map_err(|error| self.failed("read", error.into_string()))
+    }
+
+    fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut options = ReadOptions::default();
+        // Deleted timers lie before this bound; without it the scan would step over every one of them.
+        options.set_iterate_lower_bound(after);
+        let mode = IteratorMode::From(after, Direction::Forward);
+        let mut keys = Vec::new();
+        for row in self.db.iterator_cf_opt(self.family(column)?, options, mode) {
+            let (key, _) = row.map_err(|error| self.failed("scan", error.into_string()))?;
+            if *key != *after {
+                keys.push(key.into_vec());
+            }
+            if keys.len() == limit {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let mut rows = WriteBatch::default();
+        for (column, key, value) in batch.into_changes() {
+            let family = self.family(column)?;
+            match value {
+                Some(value) => rows.put_cf(family, key, value),
+                None => rows.delete_cf(family, key),
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(false);
+        self.db.write_opt(&rows, &options).map_err(|error| self.failed("write", error.into_string()))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.db.flush_wal(true).map_err(|error| self.failed("sync", error.into_string()))
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let size = |name: &str| self.db.property_int_value_cf(self.db.cf_handle(name)?, "rocksdb.total-sst-files-size").ok()?;
+        Column::ALL.iter().filter_map(|column| size(column.name())).sum()
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+}

@@ -1,0 +1,219 @@
+//! Customers in memory, over a store: read when they are wanted, written back together with the position.
+
+use std::time::Instant;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tocsin_core::customer::Customer;
+use tocsin_core::partition::States;
+use tocsin_core::time::Millis;
+
+use super::timers::Timers;
+use crate::codec::rows::{self, Position};
+use crate::store::{Batch, Column, Store, StoreError};
+
+/// The engine's view of a task's store.
+#[derive(Debug)]
+pub struct Cache<S> {
+    store: S,
+    customers: HashMap<Box<str>, Cached, FixedState>,
+    timers: Timers,
+    /// Those handed out since the last write: the only ones that may have changed.
+    touched: Vec<Box<str>>,
+    /// Counts writes, for finding out who has not been wanted for long.
+    round: u32,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Cached {
+    customer: Customer,
+    /// The round in which it was last wanted.
+    round: u32,
+    touched: bool,
+}
+
+/// What one write back came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Written {
+    pub customers: usize,
+    pub bytes: usize,
+    pub seconds: f64,
+}
+
+impl<S: Store> Cache<S> {
+    /// A cache that keeps at most about `capacity` customers between writes. No timer at or before `last_taken` is left
+    /// in the store.
+    pub fn new(store: S, capacity: usize, last_taken: Option<(Millis, Box<str>)>) -> Self {
+        Self {
+            store,
+            customers: HashMap::default(),
+            timers: Timers::after(last_taken),
+            touched: Vec::new(),
+            round: 0,
+            capacity,
+        }
+    }
+
+    /// The position the store was last written at; `None` if it is new.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn position(store: &S) -> Result<Option<Position>, StoreError> {
+        let Some(bytes) = store.get(Column::Meta, rows::POSITION_KEY)? else { return Ok(None) };
+        rows::read_position(&bytes).map(Some).map_err(|source| damaged(store, source))
+    }
+
+    /// Writes every changed customer, the timers and the position, in one batch; then lets go of customers that have
+    /// not been wanted for long, if there are too many.
+    ///
+    /// # Errors
+    /// If the store cannot be written. The cache is then of no further use.
+    pub fn write_back(&mut self, position: &Position) -> Result<Written, StoreError> {
+        let start = Instant::now();
+        let mut batch = Batch::default();
+        let mut customers = 0;
+        for customer_id in self.touched.drain(..) {
+            let Some(cached) = self.customers.get_mut(&customer_id) else { continue };
+            cached.touched = false;
+            if cached.customer.changed {
+                write_customer(&customer_id, &mut cached.customer, &mut batch);
+                customers += 1;
+            }
+        }
+        self.timers.write(&mut batch);
+        batch.put(Column::Meta, rows::POSITION_KEY.to_vec(), rows::write_position(position));
+        let bytes = batch.bytes();
+        self.store.write(batch)?;
+        self.round += 1;
+        self.evict();
+        Ok(Written { customers, bytes, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// The earliest timer.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn first_timer(&mut self) -> Result<Option<Millis>, StoreError> {
+        Ok(self.timers.first(&self.store)?.map(|(at, _)| *at))
+    }
+
+    /// The last timer taken.
+    #[must_use]
+    pub fn last_taken(&self) -> Option<&(Millis, Box<str>)> {
+        self.timers.last_taken()
+    }
+
+    /// Customers in memory of whom any event was accepted.
+    #[must_use]
+    pub fn known_customers(&self) -> usize {
+        self.customers.values().filter(|cached| !cached.customer.is_unknown()).count()
+    }
+
+    /// Customers in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.customers.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.customers.is_empty()
+    }
+
+    /// The store below.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store below, to sync it.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Lets go of those not wanted for the most rounds until at most `capacity` are left. Called when nothing is
+    /// unwritten.
+    fn evict(&mut self) {
+        for age in [64, 16, 4, 1] {
+            if self.customers.len() <= self.capacity {
+                return;
+            }
+            let oldest_kept = self.round.saturating_sub(age);
+            self.customers.retain(|_, cached| cached.round >= oldest_kept);
+        }
+        if self.customers.len() > self.capacity {
+            self.customers.clear();
+        }
+    }
+}
+
+impl<S: Store> States for Cache<S> {
+    type Error = StoreError;
+
+    fn customer(&mut self, customer_id: &str) -> Result<&mut Customer, StoreError> {
+        if !self.customers.contains_key(customer_id) {
+            let customer = read_customer(&self.store, customer_id)?.unwrap_or_default();
+            self.customers.insert(customer_id.into(), Cached { customer, round: 0, touched: false });
+        }
+        // The entry has just been made sure of.
+        let Some(cached) = self.customers.get_mut(customer_id) else { unreachable!("the customer was just inserted") };
+        cached.round = self.round;
+        if !cached.touched {
+            cached.touched = true;
+            self.touched.push(customer_id.into());
+        }
+        Ok(&mut cached.customer)
+    }
+
+    fn arm(&mut self, at: Millis, customer_id: &str) {
+        self.timers.arm(at, customer_id);
+    }
+
+    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, StoreError> {
+        self.timers.take_due(&self.store, through)
+    }
+}
+
+fn damaged(store: &impl Store, source: rows::DamagedRow) -> StoreError {
+    StoreError::Damaged { place: store.place().to_owned(), source }
+}
+
+/// Reads all rows of a customer; `None` if there are none.
+fn read_customer(store: &impl Store, customer_id: &str) -> Result<Option<Customer>, StoreError> {
+    let Some(bytes) = store.get(Column::Customers, &rows::head_key(customer_id))? else { return Ok(None) };
+    let head = rows::read_head(&bytes).map_err(|source| damaged(store, source))?;
+    let missing = |row| damaged(store, rows::DamagedRow { row });
+    let attributes = if head.has_attributes {
+        let bytes = store.get(Column::Customers, &rows::attributes_key(customer_id))?;
+        let bytes = bytes.ok_or_else(|| missing("attributes"))?;
+        rows::read_attributes(&bytes).map_err(|source| damaged(store, source))?
+    } else {
+        tocsin_core::attributes::Attributes::default()
+    };
+    let mut sealed = Vec::with_capacity(head.sealed.len());
+    for &(number, base) in &head.sealed {
+        let bytes = store.get(Column::Customers, &rows::chunk_key(customer_id, number))?;
+        let bytes = bytes.ok_or_else(|| missing("chunk"))?;
+        sealed.push(rows::read_chunk(number, base, &bytes).map_err(|source| damaged(store, source))?);
+    }
+    Ok(Some(rows::assemble(head, attributes, sealed)))
+}
+
+/// Puts the changed rows of a customer into a batch: always the head with the tail, and what else differs.
+fn write_customer(customer_id: &str, customer: &mut Customer, batch: &mut Batch) {
+    batch.put(Column::Customers, rows::head_key(customer_id), rows::write_head(customer));
+    if customer.attributes_changed {
+        let row = rows::write_attributes(&customer.attributes);
+        batch.put(Column::Customers, rows::attributes_key(customer_id), row);
+    }
+    if let Some((_tail, sealed)) = customer.timeline.chunks().split_last() {
+        for chunk in sealed.iter().filter(|chunk| chunk.changed) {
+            batch.put(Column::Customers, rows::chunk_key(customer_id, chunk.number), rows::write_chunk(chunk));
+        }
+    }
+    for number in customer.timeline.written() {
+        batch.delete(Column::Customers, rows::chunk_key(customer_id, number));
+    }
+    (customer.changed, customer.attributes_changed) = (false, false);
+}

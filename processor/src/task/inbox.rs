@@ -1,0 +1,95 @@
+//! What has been read and not yet judged, in one buffer that is used again and again.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use tocsin_core::time::Millis;
+
+use super::world::{Arrival, Input, Offset, PartitionId};
+
+/// A queue of arrivals that owns their bytes.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    bytes: Vec<u8>,
+    arrivals: VecDeque<Held>,
+}
+
+#[derive(Clone, Debug)]
+enum Held {
+    Record {
+        partition: PartitionId,
+        offset: Offset,
+        timestamp: Option<Millis>,
+        key: Option<Range<usize>>,
+        payload: Option<Range<usize>>,
+    },
+    End {
+        partition: PartitionId,
+        offset: Offset,
+    },
+}
+
+impl Held {
+    fn partition(&self) -> PartitionId {
+        match self {
+            Self::Record { partition, .. } | Self::End { partition, .. } => *partition,
+        }
+    }
+}
+
+impl Inbox {
+    /// Adds an arrival at the end.
+    pub fn push(&mut self, arrival: Arrival<'_>) {
+        let held = match arrival {
+            Arrival::End { partition, offset } => Held::End { partition, offset },
+            Arrival::Record(Input { partition, offset, timestamp, key, payload }) => {
+                let key = key.map(|key| self.keep(key));
+                let payload = payload.map(|payload| self.keep(payload));
+                Held::Record { partition, offset, timestamp, key, payload }
+            }
+        };
+        self.arrivals.push_back(held);
+    }
+
+    /// Takes the first arrival out.
+    pub fn pop(&mut self) -> Option<Arrival<'_>> {
+        let arrival = match self.arrivals.pop_front()? {
+            Held::End { partition, offset } => Arrival::End { partition, offset },
+            Held::Record { partition, offset, timestamp, key, payload } => Arrival::Record(Input {
+                partition,
+                offset,
+                timestamp,
+                key: key.map(|range| &self.bytes[range]),
+                payload: payload.map(|range| &self.bytes[range]),
+            }),
+        };
+        Some(arrival)
+    }
+
+    /// Forgets what has come from partitions that `gone` names.
+    pub fn forget(&mut self, gone: impl Fn(PartitionId) -> bool) {
+        self.arrivals.retain(|held| !gone(held.partition()));
+    }
+
+    /// Makes the buffer ready for the next batch. Call it when the queue is empty.
+    pub fn recycle(&mut self) {
+        debug_assert!(self.arrivals.is_empty());
+        self.bytes.clear();
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arrivals.is_empty()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+}

@@ -1,0 +1,77 @@
+//! The loop: poll, apply, publish, write behind; restore; idle.
+//!
+//! A *task* is one partition: its customers, its watermark, its place in the log. A *worker* is a thread with the tasks
+//! that are assigned to it and one transaction at a time for all of them. Both see the rest of the world through
+//! [`world::World`] alone, so that a simulated one can be put in its place.
+
+pub mod cache;
+pub mod inbox;
+pub mod outbox;
+mod partition_task;
+mod restore;
+pub mod timers;
+mod worker;
+pub mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tocsin_core::engine::Engine;
+use tocsin_core::partition::TimeSettings;
+
+pub use partition_task::Task;
+pub use worker::{Stop, Worker};
+
+use crate::codec::alert::AlertWriter;
+use crate::codec::schemas::Schemas;
+use crate::partitioner::Partitioner;
+use crate::telemetry::Metrics;
+
+/// What all tasks of a process share.
+#[derive(Debug)]
+pub struct Shared {
+    pub engine: Engine,
+    /// Fingerprint of the rules and of all settings that can change an answer.
+    pub context: Box<str>,
+    pub schemas: Arc<Schemas>,
+    pub writer: AlertWriter,
+    pub metrics: Arc<Metrics>,
+    pub time: TimeSettings,
+    pub idle: IdleSettings,
+    pub commit: CommitSettings,
+    /// Name of the events topic.
+    pub topic: Box<str>,
+    /// Number of its partitions.
+    pub partitions: i32,
+    /// Where keys must lie; `None`: wherever they do.
+    pub partitioner: Option<Partitioner>,
+    /// Customers that a task keeps in memory between writes, about.
+    pub cached_customers: usize,
+}
+
+/// When a partition that brings nothing is taken to be idle.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleSettings {
+    /// `None`: never.
+    pub idle_after: Option<Duration>,
+    /// Silence of the whole input after which the feed is taken for broken and nothing advances. `None`: never.
+    pub feed_timeout: Option<Duration>,
+}
+
+/// When to publish, and when to write behind.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitSettings {
+    /// With nothing to publish.
+    pub interval: Duration,
+    /// With something to publish.
+    pub min_interval: Duration,
+    /// Records of one transaction, about.
+    pub max_records: usize,
+    /// Records read at a time.
+    pub max_batch: usize,
+    /// Between two writes of a store.
+    pub write_behind: Duration,
+}
+
+/// Version of what the engine answers. A replay needs the one that judged.
+pub const SEMANTICS_VERSION: i32 = 1;

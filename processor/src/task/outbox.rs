@@ -1,0 +1,103 @@
+//! What has been found and not yet published.
+
+use tocsin_core::alert::Transition;
+use tocsin_core::time::Millis;
+
+use super::world::{Input, Offset, Outgoing};
+use crate::codec::alert::AlertWriter;
+
+/// Alerts and dead letters of one worker, waiting for its next transaction.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub alerts: Vec<Outgoing>,
+    pub dead_letters: Vec<Outgoing>,
+    bytes: usize,
+}
+
+/// Why a record is a dead letter, and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadLetter<'a> {
+    /// One of a few fixed words.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: &'a str,
+    pub topic: &'a str,
+    pub record: Input<'a>,
+}
+
+impl Outbox {
+    /// Renders a transition as an alert record, keyed by its customer.
+    pub fn alert(&mut self, writer: &AlertWriter, transition: &Transition, detected_at: Millis) {
+        let mut payload = Vec::with_capacity(1_024);
+        writer.write(transition, detected_at, &mut payload);
+        self.bytes += payload.len();
+        let key = transition.customer_id.as_bytes().to_vec();
+        self.alerts.push(Outgoing { key, payload, headers: Vec::new() });
+    }
+
+    /// Adds a record as it came, with headers that say why it is here and where it was.
+    pub fn dead_letter(&mut self, letter: &DeadLetter<'_>) {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let Input { partition, offset, timestamp, key, payload } = letter.record;
+        let mut headers = vec![
+            ("tocsin.reason", text(letter.reason)),
+            ("tocsin.message", text(letter.message)),
+            ("tocsin.topic", text(letter.topic)),
+            ("tocsin.partition", text(&partition.to_string())),
+            ("tocsin.offset", text(&offset.to_string())),
+        ];
+        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
+        let payload = payload.unwrap_or_default().to_vec();
+        self.bytes += payload.len();
+        self.dead_letters.push(Outgoing { key: key.unwrap_or_default().to_vec(), payload, headers });
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty() && self.dead_letters.is_empty()
+    }
+
+    /// Number of records in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.alerts.len() + self.dead_letters.len()
+    }
+
+    /// Bytes of their payloads.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes everything out.
+    pub fn take(&mut self) -> (Vec<Outgoing>, Vec<Outgoing>) {
+        self.bytes = 0;
+        (std::mem::take(&mut self.alerts), std::mem::take(&mut self.dead_letters))
+    }
+}
+
+/// What a task has done since its last journal record.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    pub steps: Vec<crate::codec::journal::Step>,
+    pub transitions: u64,
+    pub hash: crate::codec::alert::TransitionHasher,
+}
+
+impl Progress {
+    /// Whether there is anything to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Events up to, not including, `to` were taken in.
+    pub fn ran(&mut self, topic: &str, to: Offset) {
+        use crate::codec::journal::Step;
+        if let Some(Step::Run { to_offset, .. }) = self.steps.last_mut() {
+            *to_offset = to;
+        } else {
+            self.steps.push(Step::Run { topic: topic.to_owned(), to_offset: to });
+        }
+    }
+}

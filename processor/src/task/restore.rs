@@ -1,0 +1,179 @@
+//! How a task comes back: its store, then the journal from there on, replayed with outputs withheld.
+//!
+//! The order matters. Fence first, so that no earlier instance can still publish; then the journal to its end, which no
+//! open transaction can hide any more; only then the store, which may be behind the journal but never ahead of it.
+
+use tocsin_core::partition::Drained;
+
+use super::cache::Cache;
+use super::partition_task::{Audience, Task};
+use super::world::{Logged, Offset, PartitionId, World, WorldError};
+use super::{SEMANTICS_VERSION, Shared};
+use crate::codec::journal::{JournalRecord, Step};
+use crate::codec::rows::Position;
+use crate::store::Store;
+
+/// Brings a partition's task to where the journal ends.
+///
+/// # Errors
+/// [`WorldError::Fatal`] if store, journal, committed offset and input do not fit together, saying how.
+pub fn restore<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    partition: PartitionId,
+) -> Result<Task<W::Store>, WorldError> {
+    let committed = world.committed(partition)?;
+    let store = world.open(partition)?;
+    let known = Cache::position(&store)?;
+    let journal_offset = known.as_ref().map_or(-1, |position| position.journal_offset);
+    let journal = world.journal_after(partition, journal_offset)?;
+    let position = match known {
+        Some(position) => position,
+        None => first_position(world, shared, partition, &journal)?,
+    };
+    check_position(shared, partition, &position)?;
+    let mut task = Task::new(partition, shared, store, &position, world.now());
+    for logged in &journal {
+        replay_record(world, shared, &mut task, logged)?;
+    }
+    match committed {
+        Some(committed) if committed != task.next => Err(WorldError::Fatal(format!(
+            "partition {partition}: the journal ends at offset {}, but the group's committed offset is {committed}. The \
+             journal is the truth: set the group's offset back to {}, or, to start anew, use another `application` id",
+            task.next, task.next
+        ))),
+        None if task.journal_offset >= 0 => {
+            tracing::warn!(partition, offset = task.next, "the group has no committed offset; the journal's end is taken");
+            Ok(task)
+        }
+        _ => Ok(task),
+    }
+}
+
+/// Where a partition without a store begins: where its journal does, else at the start of its log.
+fn first_position<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    partition: PartitionId,
+    journal: &[Logged],
+) -> Result<Position, WorldError> {
+    let start = match journal.first() {
+        Some(first) => read(partition, first)?.from_offset,
+        None => world.start_of(partition)?,
+    };
+    Ok(Position {
+        inputs: vec![(shared.topic.clone(), start)],
+        journal_offset: -1,
+        rules: shared.context.clone(),
+        topic: shared.topic.clone(),
+        ..Position::default()
+    })
+}
+
+fn check_position(shared: &Shared, partition: PartitionId, position: &Position) -> Result<(), WorldError> {
+    if position.topic != shared.topic {
+        return Err(WorldError::Fatal(format!(
+            "partition {partition}: the store belongs to the topic `{}`, not `{}`. Name that topic, or give this one another \
+             `application` id or `state_dir`",
+            position.topic, shared.topic
+        )));
+    }
+    if position.rules != shared.context {
+        return Err(WorldError::Fatal(format!(
+            "partition {partition}: the rules or settings that decide alerts have changed since this state was made \
+             (then {}, now {}). Changing them under a running state is not supported yet: put the old ones back, or start \
+             anew with another `application` id",
+            position.rules, shared.context
+        )));
+    }
+    Ok(())
+}
+
+fn read(partition: PartitionId, logged: &Logged) -> Result<JournalRecord, WorldError> {
+    JournalRecord::decode(&logged.payload).map_err(|error| {
+        WorldError::Fatal(format!("partition {partition}: the journal record at offset {} cannot be read: {error}", logged.offset))
+    })
+}
+
+fn replay_record<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<W::Store>,
+    logged: &Logged,
+) -> Result<(), WorldError> {
+    let record = read(task.partition, logged)?;
+    let wrong = |what: String| {
+        WorldError::Fatal(format!("partition {}: the journal record at offset {}: {what}", record.partition, logged.offset))
+    };
+    if record.from_offset != task.next {
+        return Err(wrong(format!("starts at {}, but the record before it ended at {}", record.from_offset, task.next)));
+    }
+    if record.semantics != SEMANTICS_VERSION || *record.context != *shared.context {
+        return Err(wrong(
+            "was made under other rules, settings or semantics. Start with those it was made under, stop cleanly, then change \
+             them"
+                .to_owned(),
+        ));
+    }
+    for step in &record.steps {
+        replay_step(world, shared, task, step, record.to_offset)?;
+    }
+    if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
+        drain_all(shared, task)?;
+    }
+    let (transitions, hash) = (task.progress.transitions, task.progress.hash.finish());
+    if (transitions, hash) != (record.transitions, record.hash) {
+        return Err(wrong(format!(
+            "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
+             store or the program is not what it was",
+            record.transitions, record.hash
+        )));
+    }
+    task.published(logged.offset);
+    Ok(())
+}
+
+fn replay_step<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<W::Store>,
+    step: &Step,
+    end: Offset,
+) -> Result<(), WorldError> {
+    match step {
+        Step::Run { to_offset, .. } => {
+            let mut failed = None;
+            world.replay(task.partition, task.next, *to_offset, &mut |record| {
+                if failed.is_none() {
+                    let taken = drain_all(shared, task).and_then(|()| {
+                        task.take(shared, record, &mut Audience::Replay).map_err(WorldError::from)
+                    });
+                    failed = taken.err();
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            task.skip_to(*to_offset);
+            debug_assert!(*to_offset <= end);
+            Ok(())
+        }
+        Step::Tick { watermark } => {
+            drain_all(shared, task)?;
+            task.tick(*watermark);
+            Ok(())
+        }
+        Step::Drain { deadline, customer_id } => {
+            Ok(task.drain_through(shared, &(*deadline, customer_id.as_str().into()))?)
+        }
+        other => Err(WorldError::Fatal(format!(
+            "partition {}: the journal has a step that this version does not know how to repeat: {other:?}",
+            task.partition
+        ))),
+    }
+}
+
+fn drain_all<S: Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), WorldError> {
+    while task.drain(shared, &mut Audience::Replay)? == Drained::More {}
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The one interface between the loop and the world: a log, stores and a clock.
+//!
+//! The real world is Kafka, RocksDB and the machine's clock; a simulated one can be put in its place, and the loop does
+//! not know.
+
+use std::time::Duration;
+
+use tocsin_core::time::Millis;
+
+use crate::store::{Store, StoreError};
+
+/// Number of a partition of the events topic; a task is one partition.
+pub type PartitionId = i32;
+/// Place in a partition of a topic.
+pub type Offset = i64;
+
+/// A record of the events topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub partition: PartitionId,
+    pub offset: Offset,
+    /// When it was written, by its producer's or its broker's clock as the topic is set up.
+    pub timestamp: Option<Millis>,
+    pub key: Option<&'a [u8]>,
+    pub payload: Option<&'a [u8]>,
+}
+
+/// What polling brings.
+#[derive(Clone, Copy, Debug)]
+pub enum Arrival<'a> {
+    Record(Input<'a>),
+    /// The partition has been read up to this offset, and that is its end as far as a reader of committed records can see.
+    End { partition: PartitionId, offset: Offset },
+}
+
+/// Partitions that come and go, found while polling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    /// To be restored, then [`World::start`]ed.
+    Assigned(Vec<PartitionId>),
+    /// To be settled, then [`World::release`]d; `lost`: another member may own them already, so nothing may be published.
+    Revoked { partitions: Vec<PartitionId>, lost: bool },
+}
+
+/// A record to be published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    pub key: Vec<u8>,
+    pub payload: Vec<u8>,
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What is published together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    pub alerts: Vec<Outgoing>,
+    pub dead_letters: Vec<Outgoing>,
+    /// Next offset of every partition it touches.
+    pub offsets: Vec<(PartitionId, Offset)>,
+    /// One journal record for each partition it touches.
+    pub journal: Vec<(PartitionId, Vec<u8>)>,
+}
+
+/// A record of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub offset: Offset,
+    pub payload: Vec<u8>,
+}
+
+/// What went wrong with the world, by what is to be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The transaction did not happen, or nobody knows. Drop the memory of the tasks in it and restore them.
+    #[error("the transaction is not known to have been committed: {0}")]
+    Unsettled(String),
+    /// Another instance has taken this one's place. Publish nothing; start anew.
+    #[error("another instance took over: {0}")]
+    Fenced(String),
+    /// A call may succeed if it is repeated.
+    #[error("{0}")]
+    Transient(String),
+    /// Nothing this process does will help.
+    #[error("{0}")]
+    Fatal(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Log, stores and clock.
+pub trait World {
+    type Store: Store;
+
+    /// Wall clock.
+    fn now(&self) -> Millis;
+
+    /// Hands what has come to `each`, at most `max` records, waiting up to `wait` for the first.
+    ///
+    /// # Errors
+    /// [`WorldError::Transient`] or [`WorldError::Fatal`].
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        each: &mut dyn FnMut(Arrival<'_>),
+    ) -> Result<Option<Rebalance>, WorldError>;
+
+    /// Starts reading restored partitions from these offsets.
+    ///
+    /// # Errors
+    /// As for [`World::poll`].
+    fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError>;
+
+    /// Lets go of revoked partitions, after their tasks were settled.
+    ///
+    /// # Errors
+    /// As for [`World::poll`].
+    fn release(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError>;
+
+    /// Publishes a transaction; returns the offset of each partition's journal record, in the order they were given.
+    ///
+    /// # Errors
+    /// [`WorldError::Unsettled`] or [`WorldError::Fenced`].
+    fn publish(&mut self, transaction: &Transaction) -> Result<Vec<Offset>, WorldError>;
+
+    /// Makes sure that no earlier instance's transaction is open, before a partition's journal is read.
+    ///
+    /// # Errors
+    /// [`WorldError::Transient`] or [`WorldError::Fatal`].
+    fn fence(&mut self) -> Result<(), WorldError>;
+
+    /// The high watermark of a partition of the events topic, as its broker has it now.
+    ///
+    /// # Errors
+    /// [`WorldError::Transient`].
+    fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
+
+    /// The oldest offset that a partition of the events topic still has.
+    ///
+    /// # Errors
+    /// [`WorldError::Transient`].
+    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
+
+    /// The group's committed offset of a partition, if there is one.
+    ///
+    /// # Errors
+    /// [`WorldError::Transient`].
+    fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError>;
+
+    /// Reads committed events of a partition again, from the first offset up to, not including, the second.
+    ///
+    /// # Errors
+    /// [`WorldError::Fatal`] if some of them are gone.
+    fn replay(
+        &mut self,
+        partition: PartitionId,
+        from: Offset,
+        to: Offset,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), WorldError>;
+
+    /// The partition's journal records after the given offset, to its end.
+    ///
+    /// # Errors
+    /// As for [`World::replay`].
+    fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError>;
+
+    /// Opens the store of a partition.
+    ///
+    /// # Errors
+    /// [`WorldError::Store`].
+    fn open(&mut self, partition: PartitionId) -> Result<Self::Store, WorldError>;
+}
