@@ -106,21 +106,21 @@ pub enum BacktestError {
 
 /// Runs `rules` over `input`, one JSON object a line, and writes one alert record a line to `output`.
 ///
-/// `progress` is told from time to time how many bytes and events have been read.
+/// `progress` is told from time to time how many events have been read.
 ///
 /// # Errors
 /// See [`BacktestError`].
 pub fn run(
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     schemas: Arc<Schemas>,
     settings: &Settings,
     mut input: impl BufRead,
     output: &mut impl Write,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, BacktestError> {
     let started = Instant::now();
     let mut run = Run::new(rules, schemas, settings, output);
-    let (mut line, mut number, mut bytes) = (Vec::new(), 0, 0);
+    let (mut line, mut number) = (Vec::new(), 0);
     loop {
         line.clear();
         number += 1;
@@ -129,18 +129,17 @@ pub fn run(
         if length == 0 {
             break;
         }
-        bytes += length as u64;
         let text = line.trim_ascii();
         if !text.is_empty() {
             run.line(text, number)?;
         }
         if number % REPORT_EVERY == 0 {
-            progress(bytes, run.summary.events);
+            progress(run.summary.events);
         }
     }
     run.finish()?;
     let mut summary = run.summary;
-    progress(bytes, summary.events);
+    progress(summary.events);
     summary.elapsed = started.elapsed();
     Ok(summary)
 }
@@ -158,7 +157,7 @@ struct Run<'a, W> {
 }
 
 impl<'a, W: Write> Run<'a, W> {
-    fn new(rules: RuleSet, schemas: Arc<Schemas>, settings: &'a Settings, output: &'a mut W) -> Self {
+    fn new(rules: Arc<RuleSet>, schemas: Arc<Schemas>, settings: &'a Settings, output: &'a mut W) -> Self {
         let detail = if settings.records { Detail::Full } else { Detail::TransitionsOnly };
         let partition = || (Partition::default(), Cache::new(MemoryStore::default(), usize::MAX, None));
         Self {

@@ -1,7 +1,11 @@
 //! The shells around the pure engine: Kafka, RocksDB, the file formats and the command line.
 
+pub mod backtest;
 pub mod codec;
 pub mod config;
 pub mod http;
+pub mod partitioner;
 pub mod rules;
+pub mod store;
+pub mod task;
 pub mod telemetry;

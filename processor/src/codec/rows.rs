@@ -344,10 +344,12 @@ pub struct Position {
     pub draining: bool,
     /// Offset of the journal record that this includes; -1 before the first.
     pub journal_offset: i64,
+    /// Its sequence number; 0 before the first.
+    pub journal_sequence: i64,
     /// Fingerprint of the rules in force.
     pub rules: Box<str>,
-    /// Id of the events topic, or its name where the broker gives none: a store belongs to one topic.
-    pub topic: Box<str>,
+    /// Hash of the context in force.
+    pub context: u64,
 }
 
 /// Key of the position's row.
@@ -367,8 +369,9 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     varint::put_bytes(&mut out, position.drained.as_ref().map_or("", |(_, id)| id).as_bytes());
     out.push(u8::from(position.draining));
     varint::put_signed(&mut out, position.journal_offset);
+    varint::put_signed(&mut out, position.journal_sequence);
     varint::put_bytes(&mut out, position.rules.as_bytes());
-    varint::put_bytes(&mut out, position.topic.as_bytes());
+    out.extend_from_slice(&position.context.to_le_bytes());
     out
 }
 
@@ -392,8 +395,9 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     position.drained = drained_at.map(|at| (at, drained_id));
     position.draining = reader.byte()? != 0;
     position.journal_offset = reader.signed()?;
+    position.journal_sequence = reader.signed()?;
     position.rules = reader.text()?.into();
-    position.topic = reader.text()?.into();
+    position.context = u64::from_le_bytes(reader.array()?);
     Some(position)
 }
 

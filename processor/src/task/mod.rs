@@ -5,6 +5,7 @@
 //! [`world::World`] alone, so that a simulated one can be put in its place.
 
 pub mod cache;
+mod idle;
 pub mod inbox;
 pub mod outbox;
 mod partition_task;
@@ -14,33 +15,43 @@ mod worker;
 pub mod world;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tocsin_core::engine::Engine;
 use tocsin_core::partition::TimeSettings;
+use tocsin_core::time::Duration;
 
-pub use partition_task::Task;
+pub use partition_task::{Audience, Task};
 pub use worker::{Stop, Worker};
 
 use crate::codec::alert::AlertWriter;
+use crate::codec::journal::Context;
 use crate::codec::schemas::Schemas;
+use crate::config::AlertsFormat;
 use crate::partitioner::Partitioner;
-use crate::telemetry::Metrics;
+use crate::telemetry::{EventCounters, Metrics};
+
+/// Version of what the engine answers; raised by any change that can change an answer. A replay needs the one that judged.
+pub const SEMANTICS_VERSION: i32 = 1;
 
 /// What all tasks of a process share.
 #[derive(Debug)]
 pub struct Shared {
+    pub application: String,
+    pub instance: String,
     pub engine: Engine,
-    /// Fingerprint of the rules and of all settings that can change an answer.
-    pub context: Box<str>,
+    pub rules_fingerprint: Box<str>,
+    /// All else that can change an answer.
+    pub context: Context,
     pub schemas: Arc<Schemas>,
     pub writer: AlertWriter,
+    pub alerts_format: AlertsFormat,
     pub metrics: Arc<Metrics>,
+    pub counters: EventCounters,
     pub time: TimeSettings,
     pub idle: IdleSettings,
     pub commit: CommitSettings,
     /// Name of the events topic.
-    pub topic: Box<str>,
+    pub topic: String,
     /// Number of its partitions.
     pub partitions: i32,
     /// Where keys must lie; `None`: wherever they do.
@@ -65,13 +76,8 @@ pub struct CommitSettings {
     pub interval: Duration,
     /// With something to publish.
     pub min_interval: Duration,
-    /// Records of one transaction, about.
-    pub max_records: usize,
-    /// Records read at a time.
+    /// Records read at a time, and alerts of one transaction, about.
     pub max_batch: usize,
     /// Between two writes of a store.
     pub write_behind: Duration,
 }
-
-/// Version of what the engine answers. A replay needs the one that judged.
-pub const SEMANTICS_VERSION: i32 = 1;

@@ -4,7 +4,9 @@ use tocsin_core::alert::Transition;
 use tocsin_core::time::Millis;
 
 use super::world::{Input, Offset, Outgoing};
-use crate::codec::alert::AlertWriter;
+use crate::codec::alert::{AlertWriter, TransitionHasher};
+use crate::codec::journal::Step;
+use crate::config::AlertsFormat;
 
 /// Alerts and dead letters of one worker, waiting for its next transaction.
 #[derive(Debug, Default)]
@@ -27,9 +29,12 @@ pub struct DeadLetter<'a> {
 
 impl Outbox {
     /// Renders a transition as an alert record, keyed by its customer.
-    pub fn alert(&mut self, writer: &AlertWriter, transition: &Transition, detected_at: Millis) {
+    pub fn alert(&mut self, writer: &AlertWriter, format: AlertsFormat, transition: &Transition, detected_at: Millis) {
         let mut payload = Vec::with_capacity(1_024);
-        writer.write(transition, detected_at, &mut payload);
+        match format {
+            AlertsFormat::Json => writer.json(transition, detected_at, &mut payload),
+            AlertsFormat::Avro => writer.avro(transition, detected_at, &mut payload),
+        }
         self.bytes += payload.len();
         let key = transition.customer_id.as_bytes().to_vec();
         self.alerts.push(Outgoing { key, payload, headers: Vec::new() });
@@ -79,13 +84,13 @@ impl Outbox {
 /// What a task has done since its last journal record.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    pub steps: Vec<crate::codec::journal::Step>,
-    pub transitions: u64,
-    pub hash: crate::codec::alert::TransitionHasher,
+    pub steps: Vec<Step>,
+    pub transitions: TransitionHasher,
+    pub dead_letters: u64,
 }
 
 impl Progress {
-    /// Whether there is anything to tell.
+    /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -93,7 +98,6 @@ impl Progress {
 
     /// Events up to, not including, `to` were taken in.
     pub fn ran(&mut self, topic: &str, to: Offset) {
-        use crate::codec::journal::Step;
         if let Some(Step::Run { to_offset, .. }) = self.steps.last_mut() {
             *to_offset = to;
         } else {

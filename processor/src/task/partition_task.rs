@@ -2,6 +2,7 @@
 
 use tocsin_core::alert::Transition;
 use tocsin_core::engine::Outcome;
+use tocsin_core::event::TypeId;
 use tocsin_core::partition::{Drained, Partition, Taken};
 use tocsin_core::time::Millis;
 
@@ -10,14 +11,19 @@ use super::cache::{Cache, Written};
 use super::outbox::{DeadLetter, Outbox, Progress};
 use super::world::{Input, Offset, PartitionId};
 use crate::codec::decode::Decoder;
-use crate::codec::journal::{JournalRecord, Step};
+use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
 use crate::codec::rows::Position;
 use crate::partitioner::PartitionerSample;
 use crate::store::{Store, StoreError};
-use crate::telemetry::events;
+use crate::telemetry::{
+    AlertPublished, DeadLettered, DuplicateEvent, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
+};
 
 /// Customers judged before the task looks whether it is time to publish.
 const DRAIN_BUDGET: usize = 1_000;
+
+/// Why records are dead letters, beside the reasons of the decoder.
+pub const REFUSALS: [&str; 3] = ["misplaced", "future", "too_old"];
 
 /// The state of one partition, live or being restored.
 #[derive(Debug)]
@@ -28,20 +34,29 @@ pub struct Task<S> {
     decoder: Decoder,
     /// Next offset to take in.
     pub(super) next: Offset,
-    /// Offset of the journal record up to which everything is published; -1 before the first.
-    pub(super) journal_offset: Offset,
     /// Whether timers at or before the watermark are left to judge.
     pub(super) draining: bool,
     pub(super) progress: Progress,
-    /// Where `progress` begins.
-    pub(super) from: Offset,
+    /// Where the last journal record ended.
+    published: Published,
     /// The partition's end, if it was read that far.
     pub(super) end: Option<Offset>,
     pub(super) last_arrival: Millis,
     sample: PartitionerSample,
     transitions: Vec<Transition>,
     /// Whether the task has come further than its store.
-    pub(super) unwritten: bool,
+    unwritten: bool,
+}
+
+/// How far the journal has come.
+#[derive(Clone, Copy, Debug)]
+struct Published {
+    next: Offset,
+    watermark: Option<Millis>,
+    /// Of the latest journal record; -1 before the first.
+    journal_offset: Offset,
+    /// Of the latest journal record; 0 before the first.
+    sequence: i64,
 }
 
 /// Where the outcome of judging goes.
@@ -51,6 +66,12 @@ pub enum Audience<'a> {
     Live { outbox: &'a mut Outbox, now: Millis },
     /// Nowhere: all of it has been published before.
     Replay,
+}
+
+/// Why a record is refused.
+struct Refusal {
+    reason: &'static str,
+    message: String,
 }
 
 impl<S: Store> Task<S> {
@@ -63,10 +84,14 @@ impl<S: Store> Task<S> {
             cache: Cache::new(store, shared.cached_customers, position.drained.clone()),
             decoder: Decoder::new(shared.schemas.clone()),
             next,
-            journal_offset: position.journal_offset,
             draining: position.draining,
             progress: Progress::default(),
-            from: next,
+            published: Published {
+                next,
+                watermark: position.watermark,
+                journal_offset: position.journal_offset,
+                sequence: position.journal_sequence,
+            },
             end: None,
             last_arrival: now,
             sample: PartitionerSample::default(),
@@ -85,17 +110,23 @@ impl<S: Store> Task<S> {
         if record.offset < self.next {
             return Ok(());
         }
-        let refused = self.judge(shared, record, audience)?;
-        if let (Some((reason, message)), Audience::Live { outbox, .. }) = (refused, audience) {
-            let letter = DeadLetter { reason, message: &message, topic: &shared.topic, record };
-            outbox.dead_letter(&letter);
-            events::DeadLettered { reason, message: &message, partition: record.partition, offset: record.offset }
-                .emit(&shared.metrics);
+        if let Some(refusal) = self.judge(shared, record, audience)? {
+            self.refuse(shared, record, &refusal, audience);
         }
         self.next = record.offset + 1;
         self.progress.ran(&shared.topic, self.next);
         self.draining = true;
         Ok(())
+    }
+
+    fn refuse(&mut self, shared: &Shared, record: Input<'_>, refusal: &Refusal, audience: &mut Audience<'_>) {
+        self.progress.dead_letters += 1;
+        if let Audience::Live { outbox, .. } = audience {
+            let Refusal { reason, message } = refusal;
+            outbox.dead_letter(&DeadLetter { reason, message, topic: &shared.topic, record });
+            let (partition, offset) = (record.partition, record.offset);
+            DeadLettered { reason, topic: &shared.topic, partition, offset, detail: message }.emit(&shared.metrics);
+        }
     }
 
     /// Judges a record; returns why it is refused, if it is.
@@ -104,35 +135,38 @@ impl<S: Store> Task<S> {
         shared: &Shared,
         record: Input<'_>,
         audience: &mut Audience<'_>,
-    ) -> Result<Option<(&'static str, String)>, StoreError> {
+    ) -> Result<Option<Refusal>, StoreError> {
+        let refusal = |reason, message| Ok(Some(Refusal { reason, message }));
         let Some(payload) = record.payload else {
-            return Ok(Some(("empty", "the record has no value".to_owned())));
+            return refusal("empty", "the record has no value".to_owned());
         };
+        let ignored = self.decoder.ignored_fields();
         let event = match self.decoder.decode(payload) {
             Ok(event) => event,
-            Err(malformed) => return Ok(Some((malformed.reason, malformed.message))),
+            Err(malformed) => return refusal(malformed.reason, malformed.message),
         };
-        if record.key != Some(event.customer_id.as_bytes()) {
-            let key = record.key.map_or("no key".into(), String::from_utf8_lossy);
-            let message = format!("the key must be the customer_id `{}`, but it is `{key}`", event.customer_id);
-            return Ok(Some(("misplaced", message)));
-        }
         if let Some(message) = misplaced(shared, &mut self.sample, record, event.customer_id) {
-            return Ok(Some(("misplaced", message)));
+            return refusal("misplaced", message);
         }
+        let type_id = event.record.type_id();
+        let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
         let (engine, transitions) = (&shared.engine, &mut self.transitions);
         let taken = self.core.take(engine, &shared.time, &mut self.cache, &event, record.timestamp, transitions)?;
         if let Audience::Live { .. } = audience {
-            events::EventTaken { event_type: shared.schemas.type_name(event.record.type_id()), taken }
-                .emit(&shared.metrics);
+            let fields = self.decoder.ignored_fields() - ignored;
+            count(shared, record, type_id, taken, behind, fields);
         }
-        let refused = match taken {
-            Taken::Future => Some(("future", format!("it lies more than {} ms ahead of its record's timestamp", shared.time.max_future_skew))),
-            Taken::Judged(Outcome::TooOld) => Some(("too_old", "it lies further back than `history`".to_owned())),
-            Taken::Judged(_) => None,
-        };
-        self.publish_transitions(shared, audience);
-        Ok(refused)
+        self.hand_over(shared, audience);
+        match taken {
+            Taken::Future => {
+                let skew = shared.time.max_future_skew;
+                refusal("future", format!("the event lies more than {skew} ms ahead of its record's timestamp"))
+            }
+            Taken::Judged(Outcome::TooOld) => {
+                refusal("too_old", "the event lies further back than time.history".to_owned())
+            }
+            Taken::Judged(_) => Ok(None),
+        }
     }
 
     /// Judges what is due; stops after a while, so that what was found can be published.
@@ -145,7 +179,7 @@ impl<S: Store> Task<S> {
         }
         let drained = self.core.drain(&shared.engine, &mut self.cache, DRAIN_BUDGET, &mut self.transitions)?;
         self.draining = drained == Drained::More;
-        self.publish_transitions(shared, audience);
+        self.hand_over(shared, audience);
         Ok(drained)
     }
 
@@ -156,18 +190,19 @@ impl<S: Store> Task<S> {
     pub(super) fn drain_through(&mut self, shared: &Shared, timer: &(Millis, Box<str>)) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
             let drained = self.core.drain(&shared.engine, &mut self.cache, 1, &mut self.transitions)?;
-            self.publish_transitions(shared, &mut Audience::Replay);
+            self.hand_over(shared, &mut Audience::Replay);
             if drained == Drained::Done {
                 self.draining = false;
-                return Ok(());
+                break;
             }
         }
         Ok(())
     }
 
     /// The log has nothing between the last record and this offset but what is no event.
-    pub(super) fn skip_to(&mut self, offset: Offset) {
+    pub(super) fn skip_to(&mut self, shared: &Shared, offset: Offset) {
         self.next = self.next.max(offset);
+        self.progress.ran(&shared.topic, self.next);
     }
 
     /// Moves the watermark by the wall clock.
@@ -177,14 +212,13 @@ impl<S: Store> Task<S> {
         self.draining = true;
     }
 
-    fn publish_transitions(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
+    fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
         for transition in self.transitions.drain(..) {
             let rule = &shared.engine.rules().rules[transition.rule];
-            self.progress.transitions += 1;
-            self.progress.hash.add(&rule.id, &transition);
+            self.progress.transitions.add(rule, &transition);
             if let Audience::Live { outbox, now } = audience {
-                outbox.alert(&shared.writer, &transition, *now);
-                events::AlertChanged { rule: &rule.id, transition: &transition }.emit(&shared.metrics);
+                outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
+                AlertPublished { rule, kind: transition.kind }.emit(&shared.metrics);
             }
         }
     }
@@ -195,75 +229,119 @@ impl<S: Store> Task<S> {
         !self.progress.is_empty()
     }
 
+    /// Offset of the latest journal record; -1 before the first.
+    #[must_use]
+    pub fn journal_offset(&self) -> Offset {
+        self.published.journal_offset
+    }
+
     /// The journal record of what has been done since the last one.
     #[must_use]
-    pub fn journal_record(&self, shared: &Shared) -> JournalRecord {
-        let mut steps = self.progress.steps.clone();
-        if self.draining && let Some((deadline, customer)) = self.cache.last_taken() {
-            steps.push(Step::Drain { deadline: *deadline, customer_id: customer.to_string() });
+    pub fn journal_record(&self, shared: &Shared, now: Millis) -> JournalRecord {
+        let mut steps = Vec::with_capacity(self.progress.steps.len() + 2);
+        if self.published.sequence == 0 {
+            steps.push(Step::Context(shared.context.clone()));
         }
+        steps.extend_from_slice(&self.progress.steps);
+        if self.draining
+            && let Some((deadline, customer)) = self.cache.last_taken()
+        {
+            steps.push(Step::Drain { deadline: *deadline, customer: Some(customer.to_string()) });
+        }
+        let place = |next, watermark| journal::Position {
+            offsets: vec![TopicOffset { topic: shared.topic.clone(), next }],
+            watermark,
+            rules: 0,
+            sweep: None,
+        };
         JournalRecord {
-            topic: shared.topic.to_string(),
+            application: shared.application.clone(),
             partition: self.partition,
-            from_offset: self.from,
-            to_offset: self.next,
-            watermark: self.core.watermark,
+            sequence: self.published.sequence + 1,
+            from: place(self.published.next, self.published.watermark),
+            to: place(self.next, self.core.watermark),
             steps,
-            transitions: self.progress.transitions,
-            hash: self.progress.hash.finish(),
-            context: shared.context.to_string(),
-            semantics: super::SEMANTICS_VERSION,
+            transitions: self.progress.transitions.count(),
+            dead_letters: self.progress.dead_letters,
+            hash: self.progress.transitions.finish(),
+            rules_fingerprint: Some(shared.rules_fingerprint.to_string()),
+            context: shared.context.hash(),
+            instance: shared.instance.clone(),
+            worker: 0,
+            committed_at: now,
         }
     }
 
     /// The journal record is published, at this offset.
     pub fn published(&mut self, journal_offset: Offset) {
         self.progress = Progress::default();
-        self.from = self.next;
-        self.journal_offset = journal_offset;
+        self.published = Published {
+            next: self.next,
+            watermark: self.core.watermark,
+            journal_offset,
+            sequence: self.published.sequence + 1,
+        };
         self.unwritten = true;
     }
 
-    /// Writes the store, at a moment when everything is published.
+    /// Writes the store if it is behind, at a moment when everything is published.
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn write_back(&mut self, shared: &Shared) -> Result<Written, StoreError> {
+    pub fn write_back(&mut self, shared: &Shared) -> Result<Option<Written>, StoreError> {
         debug_assert!(self.progress.is_empty(), "a store may not come further than the journal");
-        let position = self.position(shared);
-        let written = self.cache.write_back(&position)?;
-        self.unwritten = false;
-        Ok(written)
-    }
-
-    fn position(&self, shared: &Shared) -> Position {
-        Position {
-            inputs: vec![(shared.topic.clone(), self.next)],
+        if !self.unwritten {
+            return Ok(None);
+        }
+        let position = Position {
+            inputs: vec![(shared.topic.as_str().into(), self.next)],
             watermark: self.core.watermark,
             drained: self.cache.last_taken().cloned(),
             draining: self.draining,
-            journal_offset: self.journal_offset,
-            rules: shared.context.clone(),
-            topic: shared.topic.clone(),
-        }
+            journal_offset: self.published.journal_offset,
+            journal_sequence: self.published.sequence,
+            rules: shared.rules_fingerprint.clone(),
+            context: shared.context.hash(),
+        };
+        let written = self.cache.write_back(&position)?;
+        self.unwritten = false;
+        Ok(Some(written))
     }
 }
 
-/// Notices a customer in two partitions; returns the refusal if a partitioner is enforced and the record lies elsewhere.
-fn misplaced(
-    shared: &Shared,
-    sample: &mut PartitionerSample,
-    record: Input<'_>,
-    customer_id: &str,
-) -> Option<String> {
-    let key = customer_id.as_bytes();
-    if let Some(partitioner) = shared.partitioner {
-        let place = partitioner.partition(key, shared.partitions);
-        return (place != record.partition)
-            .then(|| format!("{partitioner} puts customer `{customer_id}` in partition {place}, not {}", record.partition));
+/// Whether the record lies where its customer does not belong, and why. Notices a topic that is written by two
+/// partitioners, which splits customers.
+fn misplaced(shared: &Shared, sample: &mut PartitionerSample, record: Input<'_>, customer_id: &str) -> Option<String> {
+    let customer = customer_id.as_bytes();
+    let Input { partition, offset, .. } = record;
+    if record.key != Some(customer) {
+        return Some(match record.key {
+            Some(_) => "the record's key is not its customer_id".to_owned(),
+            None => "the record has no key; it must be its customer_id".to_owned(),
+        });
     }
-    if sample.observe(key, record.partition, shared.partitions) {
-        events::MixedPartitioners { topic: &shared.topic, partition: record.partition, sample }.emit(&shared.metrics);
+    if let Some(partitioner) = shared.partitioner {
+        let expected = partitioner.partition(customer, shared.partitions);
+        return (expected != partition)
+            .then(|| format!("{partitioner} puts this customer in partition {expected}, not {partition}"));
+    }
+    if let Some(expected_partition) = sample.observe(customer, partition, shared.partitions) {
+        MixedPartitioners { topic: &shared.topic, partition, offset, expected_partition }.emit(&shared.metrics);
     }
     None
+}
+
+fn count(shared: &Shared, record: Input<'_>, type_id: TypeId, taken: Taken, late_by_ms: i64, ignored_fields: u64) {
+    let Some(event_type) = shared.schemas.catalog().get(type_id) else { return };
+    let (Input { partition, offset, .. }, metrics) = (record, &*shared.metrics);
+    if ignored_fields > 0 {
+        FieldsIgnored { event_type, partition, offset, fields: ignored_fields }.emit(metrics);
+    }
+    match taken {
+        Taken::Judged(Outcome::Accepted | Outcome::AttributesOnly) => shared.counters.accepted(type_id, 1),
+        Taken::Judged(Outcome::Late) => LateEvent { event_type, partition, offset, late_by_ms }.emit(metrics),
+        Taken::Judged(Outcome::Duplicate) => DuplicateEvent { event_type, partition, offset }.emit(metrics),
+        Taken::Judged(Outcome::TooOld) => TooOldEvent { event_type, partition, offset, late_by_ms }.emit(metrics),
+        Taken::Future => {}
+    }
 }

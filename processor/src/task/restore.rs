@@ -7,13 +7,13 @@ use tocsin_core::partition::Drained;
 
 use super::cache::Cache;
 use super::partition_task::{Audience, Task};
-use super::world::{Logged, Offset, PartitionId, World, WorldError};
-use super::{SEMANTICS_VERSION, Shared};
+use super::Shared;
+use super::world::{Logged, PartitionId, World, WorldError};
 use crate::codec::journal::{JournalRecord, Step};
 use crate::codec::rows::Position;
 use crate::store::Store;
 
-/// Brings a partition's task to where the journal ends.
+/// Brings a partition's task to where the journal ends; also returns how many offsets were replayed.
 ///
 /// # Errors
 /// [`WorldError::Fatal`] if store, journal, committed offset and input do not fit together, saying how.
@@ -21,7 +21,7 @@ pub fn restore<W: World>(
     world: &mut W,
     shared: &Shared,
     partition: PartitionId,
-) -> Result<Task<W::Store>, WorldError> {
+) -> Result<(Task<W::Store>, u64), WorldError> {
     let committed = world.committed(partition)?;
     let store = world.open(partition)?;
     let known = Cache::position(&store)?;
@@ -33,20 +33,22 @@ pub fn restore<W: World>(
     };
     check_position(shared, partition, &position)?;
     let mut task = Task::new(partition, shared, store, &position, world.now());
+    let before = task.next;
     for logged in &journal {
         replay_record(world, shared, &mut task, logged)?;
     }
+    let replayed = u64::try_from(task.next - before).unwrap_or(0);
     match committed {
         Some(committed) if committed != task.next => Err(WorldError::Fatal(format!(
             "partition {partition}: the journal ends at offset {}, but the group's committed offset is {committed}. The \
              journal is the truth: set the group's offset back to {}, or, to start anew, use another `application` id",
             task.next, task.next
         ))),
-        None if task.journal_offset >= 0 => {
+        None if task.journal_offset() >= 0 => {
             tracing::warn!(partition, offset = task.next, "the group has no committed offset; the journal's end is taken");
-            Ok(task)
+            Ok((task, replayed))
         }
-        _ => Ok(task),
+        _ => Ok((task, replayed)),
     }
 }
 
@@ -58,32 +60,45 @@ fn first_position<W: World>(
     journal: &[Logged],
 ) -> Result<Position, WorldError> {
     let start = match journal.first() {
-        Some(first) => read(partition, first)?.from_offset,
+        Some(first) => {
+            let from = read(partition, first)?.from.next(&shared.topic);
+            from.ok_or_else(|| WorldError::Fatal(other_topic(partition, &shared.topic)))?
+        }
         None => world.start_of(partition)?,
     };
     Ok(Position {
-        inputs: vec![(shared.topic.clone(), start)],
+        inputs: vec![(shared.topic.as_str().into(), start)],
         journal_offset: -1,
-        rules: shared.context.clone(),
-        topic: shared.topic.clone(),
+        rules: shared.rules_fingerprint.clone(),
+        context: shared.context.hash(),
         ..Position::default()
     })
 }
 
+fn other_topic(partition: PartitionId, topic: &str) -> String {
+    format!("partition {partition}: the journal is of another topic than `{topic}`. Give this one another `application` id")
+}
+
 fn check_position(shared: &Shared, partition: PartitionId, position: &Position) -> Result<(), WorldError> {
-    if position.topic != shared.topic {
+    if let Some((topic, _)) = position.inputs.first().filter(|(topic, _)| **topic != *shared.topic) {
         return Err(WorldError::Fatal(format!(
-            "partition {partition}: the store belongs to the topic `{}`, not `{}`. Name that topic, or give this one another \
-             `application` id or `state_dir`",
-            position.topic, shared.topic
+            "partition {partition}: the store belongs to the topic `{topic}`, not `{}`. Name that topic, or give this one \
+             another `application` id or `state_dir`",
+            shared.topic
         )));
     }
-    if position.rules != shared.context {
+    if position.rules != shared.rules_fingerprint {
         return Err(WorldError::Fatal(format!(
-            "partition {partition}: the rules or settings that decide alerts have changed since this state was made \
-             (then {}, now {}). Changing them under a running state is not supported yet: put the old ones back, or start \
-             anew with another `application` id",
-            position.rules, shared.context
+            "partition {partition}: the rules have changed since this state was made (then {}, now {}). Changing rules under \
+             a running state is not supported yet: put the old ones back, or start anew with another `application` id",
+            position.rules, shared.rules_fingerprint
+        )));
+    }
+    if position.context != shared.context.hash() {
+        return Err(WorldError::Fatal(format!(
+            "partition {partition}: schemas, or settings of `time` or `partitioner`, have changed since this state was made. \
+             Changing them under a running state is not supported yet: put the old ones back, or start anew with another \
+             `application` id"
         )));
     }
     Ok(())
@@ -105,23 +120,25 @@ fn replay_record<W: World>(
     let wrong = |what: String| {
         WorldError::Fatal(format!("partition {}: the journal record at offset {}: {what}", record.partition, logged.offset))
     };
-    if record.from_offset != task.next {
-        return Err(wrong(format!("starts at {}, but the record before it ended at {}", record.from_offset, task.next)));
+    let from = record.from.next(&shared.topic).unwrap_or(-1);
+    if from != task.next {
+        return Err(wrong(format!("starts at {from}, but the record before it ended at {}", task.next)));
     }
-    if record.semantics != SEMANTICS_VERSION || *record.context != *shared.context {
+    let rules = record.rules_fingerprint.as_deref();
+    if record.context != shared.context.hash() || rules != Some(&*shared.rules_fingerprint) {
         return Err(wrong(
-            "was made under other rules, settings or semantics. Start with those it was made under, stop cleanly, then change \
-             them"
+            "was made under other rules, schemas or settings. Start with those it was made under, stop cleanly, and only \
+             then change them"
                 .to_owned(),
         ));
     }
     for step in &record.steps {
-        replay_step(world, shared, task, step, record.to_offset)?;
+        replay_step(world, shared, task, step)?;
     }
     if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
         drain_all(shared, task)?;
     }
-    let (transitions, hash) = (task.progress.transitions, task.progress.hash.finish());
+    let (transitions, hash) = (task.progress.transitions.count(), task.progress.transitions.finish());
     if (transitions, hash) != (record.transitions, record.hash) {
         return Err(wrong(format!(
             "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
@@ -138,7 +155,6 @@ fn replay_step<W: World>(
     shared: &Shared,
     task: &mut Task<W::Store>,
     step: &Step,
-    end: Offset,
 ) -> Result<(), WorldError> {
     match step {
         Step::Run { to_offset, .. } => {
@@ -154,8 +170,7 @@ fn replay_step<W: World>(
             if let Some(error) = failed {
                 return Err(error);
             }
-            task.skip_to(*to_offset);
-            debug_assert!(*to_offset <= end);
+            task.skip_to(shared, *to_offset);
             Ok(())
         }
         Step::Tick { watermark } => {
@@ -163,9 +178,10 @@ fn replay_step<W: World>(
             task.tick(*watermark);
             Ok(())
         }
-        Step::Drain { deadline, customer_id } => {
-            Ok(task.drain_through(shared, &(*deadline, customer_id.as_str().into()))?)
+        Step::Drain { deadline, customer: Some(customer) } => {
+            Ok(task.drain_through(shared, &(*deadline, customer.as_str().into()))?)
         }
+        Step::Context(_) => Ok(()),
         other => Err(WorldError::Fatal(format!(
             "partition {}: the journal has a step that this version does not know how to repeat: {other:?}",
             task.partition

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tocsin_core::partition::Drained;
 use tocsin_core::time::Millis;
@@ -19,33 +19,48 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::partition_task::{Audience, Task};
 use super::restore::restore;
-use super::world::{Arrival, PartitionId, Rebalance, Transaction, World, WorldError};
-use super::Shared;
-use crate::store::Store;
-use crate::telemetry::events;
+use super::world::{Arrival, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
+use super::{Shared, idle};
+use crate::store::Store as _;
+use crate::telemetry::{
+    FailedOutcome, FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionAssigned, PartitionGauges,
+    PartitionRevoked, Rebalanced, RestoreDone, StoreWritten, TransactionCommitted, TransactionFailed,
+};
 
 /// Tells workers to stop.
 pub type Stop = Arc<AtomicBool>;
 
 /// Longest wait for a record: after it the worker looks at its clocks again.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// Wait after a call that may succeed if it is repeated.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The tasks of one thread and what they have in common.
 #[derive(Debug)]
 pub struct Worker<W: World> {
+    number: usize,
     world: W,
     shared: Arc<Shared>,
-    tasks: BTreeMap<PartitionId, Task<W::Store>>,
+    tasks: BTreeMap<PartitionId, Running<W::Store>>,
     inbox: Inbox,
     outbox: Outbox,
     last_commit: Millis,
     last_write: Millis,
+    feed_is_broken: bool,
+}
+
+/// A task and what is shown of it.
+#[derive(Debug)]
+struct Running<S> {
+    task: Task<S>,
+    gauges: Arc<PartitionGauges>,
 }
 
 impl<W: World> Worker<W> {
-    pub fn new(world: W, shared: Arc<Shared>) -> Self {
+    pub fn new(number: usize, world: W, shared: Arc<Shared>) -> Self {
         let now = world.now();
         Self {
+            number,
             world,
             shared,
             tasks: BTreeMap::new(),
@@ -53,21 +68,24 @@ impl<W: World> Worker<W> {
             outbox: Outbox::default(),
             last_commit: now,
             last_write: now,
+            feed_is_broken: false,
         }
     }
 
-    /// Works until `stop` is set, then publishes and writes what is left.
+    /// Works until `stop` is set, then publishes and writes what is left. `alive` is called each round.
     ///
     /// # Errors
     /// What no restore mends.
-    pub fn run(&mut self, stop: &Stop) -> Result<(), WorldError> {
+    pub fn run(&mut self, stop: &Stop, mut alive: impl FnMut()) -> Result<(), WorldError> {
         self.world.fence()?;
         while !stop.load(Ordering::Relaxed) {
+            alive();
             match self.round() {
-                Ok(()) => {}
-                Err(WorldError::Transient(message)) => events::WorldFaltered { message: &message }.emit(&self.shared.metrics),
-                Err(WorldError::Unsettled(message)) => self.recover(&message)?,
-                Err(error) => return Err(error),
+                Err(WorldError::Transient(message)) => {
+                    tracing::warn!(worker = self.number, message, "a call to Kafka failed; it will be repeated");
+                    std::thread::sleep(RETRY_AFTER);
+                }
+                done => done?,
             }
         }
         self.close()
@@ -76,8 +94,15 @@ impl<W: World> Worker<W> {
     /// One turn of the loop.
     ///
     /// # Errors
-    /// See [`WorldError`]; after [`WorldError::Unsettled`] the tasks must be restored.
+    /// See [`WorldError`]; an unsettled transaction is dealt with here.
     pub fn round(&mut self) -> Result<(), WorldError> {
+        match self.try_round() {
+            Err(WorldError::Unsettled(_)) => self.recover(),
+            done => done,
+        }
+    }
+
+    fn try_round(&mut self) -> Result<(), WorldError> {
         if self.inbox.is_empty() {
             self.poll()?;
         }
@@ -92,8 +117,10 @@ impl<W: World> Worker<W> {
     fn poll(&mut self) -> Result<(), WorldError> {
         self.inbox.recycle();
         let wait = self.until_next_commit().min(LONGEST_POLL);
+        let started = Instant::now();
         let inbox = &mut self.inbox;
         let rebalance = self.world.poll(self.shared.commit.max_batch, wait, &mut |arrival| inbox.push(arrival))?;
+        self.shared.metrics.observe_poll(started.elapsed());
         match rebalance {
             None => Ok(()),
             Some(Rebalance::Assigned(partitions)) => self.assigned(&partitions),
@@ -105,18 +132,18 @@ impl<W: World> Worker<W> {
     fn judge(&mut self) -> Result<(), WorldError> {
         let now = self.world.now();
         self.drain_all(now)?;
-        while self.outbox.len() < self.shared.commit.max_records {
+        let (started, waiting) = (Instant::now(), self.inbox.len());
+        while self.outbox.len() < self.shared.commit.max_batch {
             let Some(arrival) = self.inbox.pop() else { break };
+            let partition = match arrival {
+                Arrival::End { partition, .. } => partition,
+                Arrival::Record(record) => record.partition,
+            };
+            let Some(Running { task, .. }) = self.tasks.get_mut(&partition) else { continue };
             match arrival {
-                Arrival::End { partition, offset } => {
-                    if let Some(task) = self.tasks.get_mut(&partition) {
-                        task.end = Some(offset);
-                    }
-                }
+                Arrival::End { offset, .. } => task.end = Some(offset),
                 Arrival::Record(record) => {
-                    let Some(task) = self.tasks.get_mut(&record.partition) else { continue };
-                    task.end = None;
-                    task.last_arrival = now;
+                    (task.end, task.last_arrival) = (None, now);
                     let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                     task.take(&self.shared, record, &mut audience)?;
                     if task.drain(&self.shared, &mut audience)? == Drained::More {
@@ -125,18 +152,20 @@ impl<W: World> Worker<W> {
                 }
             }
         }
+        if waiting > 0 {
+            self.shared.metrics.observe_batch(waiting - self.inbox.len(), started.elapsed());
+        }
         Ok(())
     }
 
     /// Goes on with drains that were cut, as far as one transaction may go.
     fn drain_all(&mut self, now: Millis) -> Result<(), WorldError> {
-        for task in self.tasks.values_mut() {
-            let mut audience = Audience::Live { outbox: &mut self.outbox, now };
-            while task.drain(&self.shared, &mut audience)? == Drained::More {
-                let Audience::Live { outbox, .. } = &audience else { break };
-                if outbox.len() >= self.shared.commit.max_records {
+        for Running { task, .. } in self.tasks.values_mut() {
+            while task.draining {
+                if self.outbox.len() >= self.shared.commit.max_batch {
                     return Ok(());
                 }
+                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })?;
             }
         }
         Ok(())
@@ -145,68 +174,76 @@ impl<W: World> Worker<W> {
     /// Lets the watermark of partitions that have nothing more to read follow the wall clock, where that makes something
     /// due.
     fn idle(&mut self) -> Result<(), WorldError> {
-        let Some(idle_after) = self.shared.idle.idle_after else { return Ok(()) };
         let now = self.world.now();
-        let silent_since = self.tasks.values().map(|task| task.last_arrival).max().unwrap_or(now);
-        let feed_is_broken = self.shared.idle.feed_timeout.is_some_and(|timeout| now - silent_since >= millis(timeout));
-        self.shared.metrics.feed_broken(feed_is_broken);
-        if feed_is_broken || !self.inbox.is_empty() {
+        self.notice_broken_feed(now);
+        if !self.inbox.is_empty() {
             return Ok(());
         }
-        for task in self.tasks.values_mut() {
-            let Some(end) = task.end else { continue };
-            let target = now - self.shared.time.max_out_of_orderness;
-            let is_idle = now - task.last_arrival >= millis(idle_after) && !task.draining;
-            if !is_idle || task.cache.first_timer()?.is_none_or(|first| first > target) {
-                continue;
-            }
-            // Asked after `now` was read: whatever was written before it is below this offset.
-            let confirmed = self.world.end_of(task.partition);
-            let is_end = matches!(confirmed, Ok(offset) if offset == end);
-            events::IdleChecked { partition: task.partition, advanced: is_end, answer: &confirmed }.emit(&self.shared.metrics);
-            if is_end && task.core.watermark.is_none_or(|watermark| watermark < target) {
-                task.tick(target);
-                let mut audience = Audience::Live { outbox: &mut self.outbox, now };
-                task.drain(&self.shared, &mut audience)?;
+        for Running { task, .. } in self.tasks.values_mut() {
+            let Some(target) = idle::wanted(&self.shared, task, now)? else { continue };
+            if self.feed_is_broken {
+                let (topic, partition) = (self.shared.topic.as_str(), task.partition);
+                IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
+            } else if idle::advance(&mut self.world, &self.shared, task, target) {
+                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })?;
             }
         }
         Ok(())
     }
 
+    fn notice_broken_feed(&mut self, now: Millis) {
+        let latest = self.tasks.values().map(|running| running.task.last_arrival).max();
+        let silent_ms = latest.map_or(0, |latest| now - latest);
+        let was_broken = self.feed_is_broken;
+        self.feed_is_broken = self.shared.idle.feed_timeout.is_some_and(|timeout| silent_ms >= timeout);
+        match (was_broken, self.feed_is_broken) {
+            (false, true) => FeedBroken { worker: self.number, silent_ms }.emit(&self.shared.metrics),
+            (true, false) => FeedRestored { worker: self.number }.emit(&self.shared.metrics),
+            _ => {}
+        }
+    }
+
     fn is_time_to_publish(&self) -> bool {
-        self.outbox.len() >= self.shared.commit.max_records || self.until_next_commit().is_zero()
+        self.outbox.len() >= self.shared.commit.max_batch || self.until_next_commit().is_zero()
+    }
+
+    fn has_progress(&self) -> bool {
+        self.tasks.values().any(|running| running.task.has_progress())
     }
 
     /// Zero if it is time; long if there is nothing to publish.
     fn until_next_commit(&self) -> Duration {
-        if !self.tasks.values().any(Task::has_progress) {
+        if !self.has_progress() {
             return Duration::MAX;
         }
         let commit = &self.shared.commit;
         let interval = if self.outbox.is_empty() { commit.interval } else { commit.min_interval };
-        let passed = u64::try_from(self.world.now() - self.last_commit).unwrap_or(0);
-        interval.saturating_sub(Duration::from_millis(passed))
+        let left = interval - (self.world.now() - self.last_commit);
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
 
     /// Publishes all that was found since the last time, with offsets and journal, in one transaction.
     fn publish(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
         let (alerts, dead_letters) = self.outbox.take();
         let mut transaction = Transaction { alerts, dead_letters, ..Transaction::default() };
-        let touched: Vec<PartitionId> =
-            self.tasks.values().filter(|task| task.has_progress()).map(|task| task.partition).collect();
-        for task in touched.iter().filter_map(|partition| self.tasks.get(partition)) {
+        let mut touched: Vec<&mut Task<W::Store>> =
+            self.tasks.values_mut().map(|running| &mut running.task).filter(|task| task.has_progress()).collect();
+        for task in &touched {
+            let mut journal = Vec::new();
+            task.journal_record(&self.shared, now).encode(&mut journal);
+            transaction.journal.push((task.partition, journal));
             transaction.offsets.push((task.partition, task.next));
-            transaction.journal.push((task.partition, task.journal_record(&self.shared).encode()));
         }
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let published = self.world.publish(&transaction);
-        events::Committed { seconds: started.elapsed().as_secs_f64(), transaction: &transaction, error: published.as_ref().err() }
-            .emit(&self.shared.metrics);
-        for (partition, offset) in touched.iter().zip(published?) {
-            if let Some(task) = self.tasks.get_mut(partition) {
-                task.published(offset);
-            }
+        let took = started.elapsed();
+        let offsets = published.inspect_err(|error| failed(&self.shared, self.number, error))?;
+        for (task, offset) in touched.iter_mut().zip(offsets) {
+            task.published(offset);
         }
+        let (events, records) = (touched.len(), transaction.alerts.len() + transaction.dead_letters.len());
+        TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
         self.last_commit = self.world.now();
         Ok(())
     }
@@ -214,7 +251,7 @@ impl<W: World> Worker<W> {
     /// Writes the stores, when it is time and everything is published.
     fn write_behind(&mut self) -> Result<(), WorldError> {
         let now = self.world.now();
-        if now - self.last_write < millis(self.shared.commit.write_behind) || self.tasks.values().any(Task::has_progress) {
+        if now - self.last_write < self.shared.commit.write_behind || self.has_progress() {
             return Ok(());
         }
         self.last_write = now;
@@ -222,27 +259,29 @@ impl<W: World> Worker<W> {
     }
 
     fn write_all(&mut self) -> Result<(), WorldError> {
-        for task in self.tasks.values_mut() {
-            if task.unwritten {
-                let written = task.write_back(&self.shared)?;
-                events::StoreWritten { partition: task.partition, written: &written }.emit(&self.shared.metrics);
-            }
-            report(&self.shared, task);
+        for running in self.tasks.values_mut() {
+            write_back(&self.shared, &mut running.task)?;
+            running.report();
         }
         Ok(())
     }
 
     fn assigned(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
+        Rebalanced { worker: self.number, partitions: self.tasks.len() + partitions.len() }.emit(&self.shared.metrics);
+        self.restore_all(partitions)
+    }
+
+    fn restore_all(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
+        let mut starts: Vec<(PartitionId, Offset)> = Vec::new();
         self.world.fence()?;
-        let mut starts = Vec::new();
         for &partition in partitions {
-            let started = std::time::Instant::now();
-            self.shared.metrics.task_restoring(partition);
-            let task = restore(&mut self.world, &self.shared, partition)?;
+            let started = Instant::now();
+            let (topic, metrics) = (self.shared.topic.as_str(), &*self.shared.metrics);
+            let gauges = PartitionAssigned { worker: self.number, topic, partition }.emit(metrics);
+            let (task, replayed) = restore(&mut self.world, &self.shared, partition)?;
             starts.push((partition, task.next));
-            let seconds = started.elapsed().as_secs_f64();
-            events::PartitionAssigned { partition, offset: task.next, seconds }.emit(&self.shared.metrics);
-            self.tasks.insert(partition, task);
+            RestoreDone { topic, partition, took: started.elapsed(), replayed }.emit(metrics);
+            self.tasks.insert(partition, Running { task, gauges });
         }
         self.world.start(&starts)
     }
@@ -256,24 +295,22 @@ impl<W: World> Worker<W> {
         } else {
             self.settle()?;
         }
-        for partition in partitions {
-            if let Some(mut task) = self.tasks.remove(partition)
+        for &partition in partitions {
+            if let Some(mut running) = self.tasks.remove(&partition)
                 && !lost
             {
-                task.write_back(&self.shared)?;
+                write_back(&self.shared, &mut running.task)?;
             }
-            events::PartitionRevoked { partition: *partition, lost }.emit(&self.shared.metrics);
+            let topic = self.shared.topic.as_str();
+            PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
         }
         self.world.release(partitions)?;
-        if lost {
-            self.restore_remaining()?;
-        }
-        Ok(())
+        if lost { self.restore_remaining() } else { Ok(()) }
     }
 
     /// Ends every drain and publishes.
     fn settle(&mut self) -> Result<(), WorldError> {
-        while self.tasks.values().any(Task::has_progress) {
+        while self.has_progress() {
             let now = self.world.now();
             self.drain_all(now)?;
             self.publish()?;
@@ -282,18 +319,15 @@ impl<W: World> Worker<W> {
     }
 
     /// The one way on after a transaction that is not known to have happened.
-    fn recover(&mut self, message: &str) -> Result<(), WorldError> {
-        events::Recovering { message, tasks: self.tasks.len() }.emit(&self.shared.metrics);
-        self.inbox.forget(|_| true);
+    fn recover(&mut self) -> Result<(), WorldError> {
         self.outbox.take();
-        self.world.fence()?;
         self.restore_remaining()
     }
 
     fn restore_remaining(&mut self) -> Result<(), WorldError> {
         let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();
         self.inbox.forget(|_| true);
-        if partitions.is_empty() { Ok(()) } else { self.assigned(&partitions) }
+        self.restore_all(&partitions)
     }
 
     /// Publishes and writes what is left.
@@ -301,24 +335,43 @@ impl<W: World> Worker<W> {
         self.inbox.forget(|_| true);
         self.settle()?;
         self.write_all()?;
-        for task in self.tasks.values_mut() {
-            task.cache.store_mut().sync()?;
+        for running in self.tasks.values_mut() {
+            running.task.cache.store_mut().sync()?;
         }
         let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();
         self.world.release(&partitions)
     }
 
-    /// The outside world, for tests that look at it afterwards.
+    /// The outside world, for who drives the worker by hand.
     pub fn world(&mut self) -> &mut W {
         &mut self.world
     }
 }
 
-fn report<S: Store>(shared: &Shared, task: &Task<S>) {
-    let store_bytes = task.cache.store().size_bytes();
-    shared.metrics.task_status(task.partition, task.core.watermark, store_bytes, task.cache.len());
+impl<S: crate::store::Store> Running<S> {
+    fn report(&self) {
+        let cache = &self.task.cache;
+        self.gauges.set_store_bytes(cache.store().size_bytes());
+        self.gauges.set_cached_customers(cache.len() as u64);
+        if let Some(watermark) = self.task.core.watermark {
+            self.gauges.set_watermark(watermark);
+        }
+    }
 }
 
-fn millis(duration: Duration) -> Millis {
-    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+fn write_back<S: crate::store::Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), WorldError> {
+    if let Some(written) = task.write_back(shared)? {
+        let (took, customers) = (Duration::from_secs_f64(written.seconds), written.customers);
+        StoreWritten { partition: task.partition, took, customers }.emit(&shared.metrics);
+    }
+    Ok(())
+}
+
+fn failed(shared: &Shared, worker: usize, error: &WorldError) {
+    let outcome = match error {
+        WorldError::Unsettled(_) => FailedOutcome::TimedOut,
+        WorldError::Fenced(_) => FailedOutcome::Fenced,
+        _ => FailedOutcome::Failed,
+    };
+    TransactionFailed { worker, outcome, error: &error.to_string() }.emit(&shared.metrics);
 }

@@ -83,6 +83,9 @@ pub enum WorldError {
     /// Nothing this process does will help.
     #[error("{0}")]
     Fatal(String),
+    /// The wall clock is more than a minute off the broker's.
+    #[error("the wall clock is more than a minute off the broker's; set it")]
+    ClockOff,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -132,7 +135,7 @@ pub trait World {
     /// The high watermark of a partition of the events topic, as its broker has it now.
     ///
     /// # Errors
-    /// [`WorldError::Transient`].
+    /// [`WorldError::Transient`]; [`WorldError::ClockOff`].
     fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
 
     /// The oldest offset that a partition of the events topic still has.

@@ -19,6 +19,8 @@ mod lookahead;
 mod values;
 mod verdict;
 
+use std::sync::Arc;
+
 use crate::alert::{Details, Transition};
 use crate::customer::{AlertState, Customer, LastSeen, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId};
@@ -63,7 +65,7 @@ pub enum Detail {
 /// Rules made ready, and the settings they are judged by.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    set: RuleSet,
+    set: Arc<RuleSet>,
     settings: Settings,
     detail: Detail,
     profile: TypeId,
@@ -76,7 +78,7 @@ pub struct Engine {
 
 impl Engine {
     #[must_use]
-    pub fn new(set: RuleSet, catalog: &Catalog, settings: Settings, detail: Detail) -> Self {
+    pub fn new(set: Arc<RuleSet>, catalog: &Catalog, settings: Settings, detail: Detail) -> Self {
         let concerned = catalog
             .types()
             .iter()

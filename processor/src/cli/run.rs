@@ -1,0 +1,97 @@
+//! `tocsin run`: the service.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
+use tocsin::telemetry::logging;
+
+use super::failure::Failure;
+
+const EXAMPLES: &str = "\
+Settings come from three places, each over the ones before it: the file of --config, the environment, and flags. Every \
+setting has one name; `kafka.bootstrap` is the key `bootstrap` of the section `kafka` in the file, the variable \
+TOCSIN_KAFKA__BOOTSTRAP, and --set kafka.bootstrap=... as a flag.
+
+Examples:
+  tocsin run --bootstrap localhost:9092 --rules rules/
+  tocsin run --config tocsin.yaml --set workers=4 --set log.filter=debug
+  tocsin run --config tocsin.yaml --print-config    all settings, what they mean, where they come from
+  TOCSIN_KAFKA__PROPERTIES__SASL__PASSWORD=... tocsin run --config tocsin.yaml
+
+Exit codes: 0 ended as it was told to, 1 failed, 2 the configuration or the rules cannot be used";
+
+/// Judge the rules over the events in Kafka and publish alerts.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// Configuration file (YAML)
+    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
+    config: Option<PathBuf>,
+
+    /// Set one setting, such as --set commit.interval=50ms; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Kafka brokers to start from [setting: kafka.bootstrap]
+    #[arg(long, value_name = "HOST:PORT,...")]
+    bootstrap: Option<String>,
+
+    /// Where the stores are kept [setting: state_dir]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
+
+    /// A rule file, or a directory of rule files [setting: rules]
+    #[arg(long, value_name = "FILE|DIR")]
+    rules: Option<String>,
+
+    /// Print the configuration that would be used, with comments and without secrets, and exit
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl RunArgs {
+    fn sources(&self) -> Sources {
+        let named = [
+            ("--bootstrap", "kafka.bootstrap", &self.bootstrap),
+            ("--state-dir", "state_dir", &self.state_dir),
+            ("--rules", "rules", &self.rules),
+        ];
+        let named = named.into_iter().filter_map(|(flag, key, value)| {
+            let value = value.clone()?;
+            Some(Flag::Named { flag, key, value })
+        });
+        Sources {
+            file: self.config.clone(),
+            environment: std::env::vars_os().collect(),
+            flags: self.set.iter().cloned().map(Flag::Set).chain(named).collect(),
+        }
+    }
+}
+
+pub fn execute(args: RunArgs) -> anyhow::Result<()> {
+    let given = Given::read(&args.sources());
+    if args.print_config {
+        print(&given.to_yaml())?;
+        // Also of use while something is still missing, but then not a success.
+        given.config()?;
+        return Ok(());
+    }
+    let config = given.config()?;
+    logging::init(&config.log)?;
+    start(config)
+}
+
+/// Runs until told to end. Logging is set up, the configuration is checked.
+fn start(config: Config) -> anyhow::Result<()> {
+    Err(Failure::failed(format!("`{}` cannot run: the processing loop is not built yet", config.application)).into())
+}
+
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}

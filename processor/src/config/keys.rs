@@ -1,0 +1,187 @@
+//! Every setting there is: its name, what it is when nobody gives it, and what it means.
+//!
+//! This table is what names are checked against, what `--print-config` explains, and where defaults are written:
+//! a default is a text like any other and goes through the same reading and the same checks.
+
+/// A setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Sections and name, joined by dots.
+    pub name: &'static str,
+    pub initial: Initial,
+    /// One or two lines, with the unit.
+    pub doc: &'static str,
+}
+
+/// What a setting is when nobody gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    Text(&'static str),
+    /// It has to be given.
+    Required,
+    /// It may be left out altogether.
+    Unset,
+    /// The name of the machine.
+    HostName,
+    /// The application's name with this appended.
+    ApplicationWith(&'static str),
+}
+
+/// The one setting that is a map: its keys are librdkafka's, dots and all.
+pub const PROPERTIES: &str = "kafka.properties";
+
+const fn key(name: &'static str, initial: Initial, doc: &'static str) -> Key {
+    Key { name, initial, doc }
+}
+
+use Initial::{ApplicationWith, HostName, Required, Text, Unset};
+
+/// In the order in which they are printed; the keys of a section stand together.
+pub const KEYS: &[Key] = &[
+    key(
+        "application",
+        Text("tocsin"),
+        "Name of this application: the consumer group, the prefix of its transactional ids and of its own topics.\n\
+         Two applications on one cluster need two names.",
+    ),
+    key(
+        "instance",
+        HostName,
+        "Name of this process among those of the application; the same after a restart. Default: the host name.",
+    ),
+    key("workers", Text("1"), "Worker threads, each with its own consumer and producer (number, 1 to 256)."),
+    key("rules", Required, "Rules: a YAML file, or a directory whose .yaml files are one set (path)."),
+    key("schemas", Unset, "Avro schemas of further event types (directory). Left out: the built-in types only."),
+    key("state_dir", Text("tocsin-state"), "Where the stores of the partitions are kept (directory, on a local disk)."),
+    key(
+        "partitioner",
+        Text("null"),
+        "How producers choose the partition of a customer: murmur2 (Java clients), crc32 (librdkafka clients), or null\n\
+         (do not check). With a name, customers on another partition than it gives are counted and warned about.",
+    ),
+    key("alerts_format", Text("json"), "Format of alert records: json or avro."),
+    key(
+        "max_open_items",
+        Text("1000"),
+        "Open items that one rule may hold for one customer (number, 1 to 1000000). Further triggers are counted.",
+    ),
+    key(
+        "memory_budget",
+        Text("1GB"),
+        "Memory for block caches, write buffers and cached customers, of all workers together (bytes: MB, GB, MiB, GiB).",
+    ),
+    key("kafka.bootstrap", Required, "Brokers to start from (HOST:PORT, several joined by commas or as a list)."),
+    key(
+        "kafka.session_timeout",
+        Text("10s"),
+        "A process that stays silent this long loses its partitions (duration; the broker allows 6s to 30m by default).",
+    ),
+    key(
+        "kafka.transaction_timeout",
+        Text("10s"),
+        "The broker aborts a transaction that stays open this long (duration; readers of the alerts wait that long at most).",
+    ),
+    key(
+        "kafka.create_topics",
+        Text("false"),
+        "Create the topics that are missing (true or false). Off by default: a mistyped name would look like a quiet one.",
+    ),
+    key(
+        "kafka.static_membership",
+        Text("false"),
+        "Keep the partitions over a restart within session_timeout (true or false). Needs a stable `instance`.",
+    ),
+    key(
+        PROPERTIES,
+        Unset,
+        "Further settings for librdkafka, by its names, such as security.protocol and sasl.username.",
+    ),
+    key(
+        "topics.events",
+        Text("events"),
+        "The topic with all events, keyed by customer_id (a name, or a list of one name).",
+    ),
+    key("topics.alerts", Text("alerts"), "Where alerts go, keyed by customer_id."),
+    key("topics.dead_letters", Text("dead-letters"), "Where events go that cannot be read."),
+    key(
+        "topics.journal",
+        ApplicationWith(".journal"),
+        "What was done, for replay; of this application alone, partitioned as the events. Default: APPLICATION.journal.",
+    ),
+    key("topics.partitions", Text("6"), "Partitions of a topic that is created (number, 1 to 10000)."),
+    key(
+        "topics.replication",
+        Text("broker"),
+        "Replicas of a topic that is created (number, 1 to 100), or `broker` for the broker's own default.",
+    ),
+    key(
+        "time.max_out_of_orderness",
+        Text("1m"),
+        "How much later than its neighbours an event may come before the watermark has passed it (duration).",
+    ),
+    key("time.history", Text("400d"), "How far back events are kept and accepted; no window is longer (duration)."),
+    key(
+        "time.max_future_skew",
+        Text("5m"),
+        "An event this far ahead of its record's timestamp is refused to the dead letters (duration).",
+    ),
+    key(
+        "time.idle_after",
+        Text("10s"),
+        "A partition read to its end and quiet this long follows the wall clock (duration), or never.",
+    ),
+    key(
+        "time.feed_timeout",
+        Text("off"),
+        "Input that is silent this long counts as broken and does not follow the wall clock (duration), or off.",
+    ),
+    key("time.timezone", Text("UTC"), "Time zone of date rules that name none (IANA name, such as Asia/Shanghai)."),
+    key("commit.interval", Text("100ms"), "The longest a finished event waits for its transaction (duration)."),
+    key("commit.min_interval", Text("5ms"), "The shortest time between the starts of two transactions (duration)."),
+    key("commit.max_batch", Text("10000"), "Events in one transaction (number, 1 to 1000000)."),
+    key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
+    key(
+        "http.listen",
+        Text("127.0.0.1:9464"),
+        "Address of metrics and health (IP:PORT; port 0 takes a free one). It has no access control.",
+    ),
+    key("log.format", Text("auto"), "Format of log lines: human, json, or auto (human on a terminal, json otherwise)."),
+    key(
+        "log.filter",
+        Text("info"),
+        "What is logged: trace, debug, info, warn, error or off, also by module: info,tocsin::kafka=debug.",
+    ),
+];
+
+/// The setting called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The setting whose name is most like `name`, if any is at all.
+///
+/// A name that lacks its section (`idle_after`) or has the wrong one is near, too.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static Key> {
+    fn last(name: &str) -> &str {
+        name.rsplit('.').next().unwrap_or(name)
+    }
+    let likeness = |key: &Key| {
+        let whole = strsim::normalized_damerau_levenshtein(name, key.name);
+        let tail = strsim::normalized_damerau_levenshtein(last(name), last(key.name));
+        // The tails alone say less: two sections may have a key of one name.
+        whole.max(tail * 0.9)
+    };
+    let (key, score) = KEYS
+        .iter()
+        .map(|key| (key, likeness(key)))
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (score >= 0.6).then_some(key)
+}
+
+/// The environment variable of a setting: its name in capitals, dots doubled into underscores.
+#[must_use]
+pub fn variable(name: &str) -> String {
+    format!("{}{}", super::ENVIRONMENT_PREFIX, name.replace('.', "__").to_uppercase())
+}

@@ -1,0 +1,7 @@
+//! The program `tocsin`: see [`cli`].
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,156 @@
+//! What the names in expressions and texts stand for.
+
+use tocsin_core::event::{Catalog, EventType, PROFILE};
+use tocsin_core::expr::{AttributeRef, FieldRef};
+
+use super::problem::{Complaint, listed, quoted};
+use super::typing::Kind;
+
+/// A value under `let`; its place among the others is its place in the rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Named {
+    pub name: Box<str>,
+    pub kind: NamedKind,
+    /// Its definition in canonical form; see [`super::canonical`].
+    pub canonical: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedKind {
+    Value(Kind),
+    Silence,
+    /// Refused already: what uses it is not to blame.
+    Broken,
+}
+
+/// Which part of a rule an expression stands in, and so what it may look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'a> {
+    /// Attributes of the customer.
+    Scope,
+    /// The event under `where`. Conditions over several types are resolved for one of them at a time.
+    Where { of: &'a EventType, all: &'a [&'a EventType] },
+    /// Attributes and named values.
+    Condition,
+}
+
+/// All names that an expression can reach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub catalog: &'a Catalog,
+    pub lets: &'a [Named],
+    pub part: Part<'a>,
+}
+
+/// What every event has beside the fields of its type.
+pub(super) const COMMON: [&str; 4] = ["id", "type", "customer_id", "occurred_at"];
+/// Words that a named value may not take: those of expressions, and those of texts.
+pub(super) const RESERVED: [&str; 7] = ["age", "trigger", "event", "customer", "severity", "customer_id", "rule_id"];
+/// Words of the contract that nothing stands for yet.
+const LATER: [&str; 2] = ["age", "trigger"];
+
+pub(super) fn later(name: &str) -> Option<Complaint> {
+    LATER
+        .contains(&name)
+        .then(|| Complaint::new(format!("`{name}` belongs to rules with a `trigger`, which are not supported yet")))
+}
+
+/// Where `customer.NAME` is found. What the schema of `profile` does not have is an extra, and may be anything.
+pub(super) fn attribute(catalog: &Catalog, name: &str) -> Result<(AttributeRef, Kind), Complaint> {
+    if COMMON.contains(&name) {
+        return Err(Complaint::new(format!("`{name}` belongs to events and is no attribute of the customer")));
+    }
+    Ok(match catalog.by_name(PROFILE).and_then(|profile| profile.field(name)) {
+        Some((slot, kind)) => (AttributeRef::Slot(slot), Kind::of_field(kind)),
+        None => (AttributeRef::Extra(name.into()), Kind::Any),
+    })
+}
+
+/// The event type called `name`.
+pub(super) fn event_type<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a EventType, Complaint> {
+    catalog.by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = catalog.types().iter().map(|event_type| &*event_type.name).collect();
+        Complaint::unknown(format!("there is no event type {}", quoted(name)), name, names.iter().copied())
+    })
+}
+
+/// Where `event.NAME` of one type is found; `None` if only another of the types has it.
+pub(super) fn event_field(
+    name: &str,
+    of: &EventType,
+    all: &[&EventType],
+) -> Result<Option<(FieldRef, Kind)>, Complaint> {
+    match name {
+        "id" => return Ok(Some((FieldRef::Id, Kind::Text))),
+        "type" => return Ok(Some((FieldRef::Type(of.name.clone()), Kind::Text))),
+        "customer_id" => {
+            return Err("a rule looks at one customer at a time; there is no `event.customer_id`".into());
+        }
+        "occurred_at" => return Err("the time of events is bounded by `over` and `offset`, not in `where`".into()),
+        _ => {}
+    }
+    if let Some((slot, kind)) = of.field(name) {
+        return Ok(Some((FieldRef::Slot(slot), Kind::of_field(kind))));
+    }
+    if of.open {
+        return Ok(Some((FieldRef::Extra(name.into()), Kind::Any)));
+    }
+    if all.iter().any(|other| other.open || other.field(name).is_some()) {
+        return Ok(None);
+    }
+    Err(no_field(name, all, COMMON[..2].iter().copied()))
+}
+
+/// About a field that none of the types has.
+pub(super) fn no_field<'a>(name: &str, all: &[&'a EventType], more: impl Iterator<Item = &'a str>) -> Complaint {
+    let types: Vec<&str> = all.iter().map(|event_type| &*event_type.name).collect();
+    let reason = match types.as_slice() {
+        [one] => format!("{} has no field {}", quoted(one), quoted(name)),
+        _ => format!("none of {} has a field {}", listed(&types), quoted(name)),
+    };
+    let mut valid: Vec<&str> = Vec::new();
+    for field in all.iter().flat_map(|event_type| &event_type.fields) {
+        if !valid.contains(&&*field.name) {
+            valid.push(&field.name);
+        }
+    }
+    valid.extend(more);
+    Complaint::unknown(reason, name, valid.iter().copied())
+}
+
+impl Names<'_> {
+    /// Whether the schema of `profile` has it; any other could be an extra.
+    fn is_attribute(&self, name: &str) -> bool {
+        self.catalog.by_name(PROFILE).is_some_and(|profile| profile.field(name).is_some())
+    }
+
+    /// About a word that stands for nothing here.
+    pub(super) fn unknown(&self, name: &str) -> Complaint {
+        let mut reason = format!("there is no value {}", quoted(name));
+        match self.part {
+            Part::Where { all, .. } if all.iter().any(|event_type| event_type.field(name).is_some()) => {
+                Complaint { reason, nearest: Some(format!("event.{name}")) }
+            }
+            Part::Where { .. } => {
+                reason.push_str("; `where` looks at fields of the event: event.status");
+                reason.into()
+            }
+            Part::Scope => {
+                let known = self.is_attribute(name);
+                let nearest = known.then(|| format!("customer.{name}"));
+                if !known {
+                    reason.push_str("; `scope` looks at attributes: customer.status");
+                }
+                Complaint { reason, nearest }
+            }
+            Part::Condition => {
+                let lets: Vec<&str> = self.lets.iter().map(|named| &*named.name).collect();
+                let complaint = Complaint::unknown(reason.clone(), name, lets.iter().copied());
+                if complaint.nearest.is_none() && self.is_attribute(name) {
+                    return Complaint { reason, nearest: Some(format!("customer.{name}")) };
+                }
+                complaint
+            }
+        }
+    }
+}
