@@ -32,6 +32,8 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use tocsin_core::time::Duration;
 
+use crate::partitioner::Partitioner;
+
 pub use given::{Flag, Given, Setting, Sources, Value};
 pub use problem::{Origin, Problem, Problems};
 pub use properties::Properties;
@@ -122,20 +124,6 @@ pub struct Log {
     pub format: LogFormat,
     /// Directives of [`tracing_subscriber::EnvFilter`], known to parse.
     pub filter: String,
-}
-
-/// How a producer chooses the partition of a keyed record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Partitioner {
-    /// The Java client's.
-    Murmur2,
-    /// librdkafka's, and so that of most other clients.
-    Crc32,
-}
-
-impl Partitioner {
-    /// Names as settings and flags write them.
-    pub const NAMES: [(&str, Self); 2] = [("murmur2", Self::Murmur2), ("crc32", Self::Crc32)];
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -281,7 +269,7 @@ impl Log {
 }
 
 fn partitioner_choices() -> [(&'static str, Option<Partitioner>); 3] {
-    let [murmur2, crc32] = Partitioner::NAMES.map(|(name, partitioner)| (name, Some(partitioner)));
+    let [murmur2, crc32] = Partitioner::ALL.map(|partitioner| (partitioner.name(), Some(partitioner)));
     [murmur2, crc32, ("null", None)]
 }
 
@@ -318,11 +306,16 @@ fn address(text: &str) -> Result<SocketAddr, Refusal> {
 }
 
 fn log_filter(text: &str) -> Result<String, Refusal> {
+    const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+    let next = "write a level (trace, debug, info, warn, error, off), or a level and modules: info,tocsin::kafka=debug";
+    // A bare word would be taken for a module: `inof` would silence everything else.
+    let bare = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let unknown = text.split(',').map(str::trim).filter(bare).find(|part| !LEVELS.contains(part));
+    if let Some(word) = unknown {
+        return Err(Refusal::new(format!("`{word}` is not a level"), next));
+    }
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(Refusal::new(
-            format!("`{text}` is not a filter: {error}"),
-            "write a level, or a level and modules: info,tocsin::kafka=debug",
-        )),
+        Err(error) => Err(Refusal::new(format!("`{text}` is not a filter: {error}"), next)),
     }
 }

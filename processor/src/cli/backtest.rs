@@ -83,7 +83,7 @@ fn output(text: &str) -> Result<Output, String> {
     Ok(if text == "none" { Output::None } else { Output::File(PathBuf::from(text)) })
 }
 
-pub fn execute(args: BacktestArgs) -> anyhow::Result<()> {
+pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
     let schemas = arguments::schemas(args.schemas.as_deref())?;
     let rules = arguments::rules(&args.rules, &schemas, args.history)?;
     let settings = Settings {

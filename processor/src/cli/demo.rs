@@ -33,6 +33,6 @@ pub struct DemoArgs {
     pub rules: Option<PathBuf>,
 }
 
-pub fn execute(args: DemoArgs) -> anyhow::Result<()> {
+pub fn execute(args: &DemoArgs) -> anyhow::Result<()> {
     Err(Failure::failed(format!("no demo at {} times the speed yet: it is not built", args.speed)).into())
 }

@@ -40,9 +40,9 @@ pub fn main() -> ExitCode {
     // A wrong usage ends here: clap says what is wrong and exits with 2.
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Run(args) => run::execute(args),
-        Command::Backtest(args) => backtest::execute(args),
-        Command::Demo(args) => demo::execute(args),
+        Command::Run(args) => run::execute(&args),
+        Command::Backtest(args) => backtest::execute(&args),
+        Command::Demo(args) => demo::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use tocsin::config::keys::NAMED_FLAGS;
 use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
 use tocsin::telemetry::logging;
 
@@ -17,7 +18,7 @@ TOCSIN_KAFKA__BOOTSTRAP, and --set kafka.bootstrap=... as a flag.
 Examples:
   tocsin run --bootstrap localhost:9092 --rules rules/
   tocsin run --config tocsin.yaml --set workers=4 --set log.filter=debug
-  tocsin run --config tocsin.yaml --print-config    all settings, what they mean, where they come from
+  tocsin run --config tocsin.yaml --print-config    all settings, explained
   TOCSIN_KAFKA__PROPERTIES__SASL__PASSWORD=... tocsin run --config tocsin.yaml
 
 Exit codes: 0 ended as it was told to, 1 failed, 2 the configuration or the rules cannot be used";
@@ -34,15 +35,15 @@ pub struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Kafka brokers to start from [setting: kafka.bootstrap]
+    /// Kafka brokers to start from [setting: `kafka.bootstrap`]
     #[arg(long, value_name = "HOST:PORT,...")]
     bootstrap: Option<String>,
 
-    /// Where the stores are kept [setting: state_dir]
+    /// Where the stores are kept [setting: `state_dir`]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 
-    /// A rule file, or a directory of rule files [setting: rules]
+    /// A rule file, or a directory of rule files [setting: `rules`]
     #[arg(long, value_name = "FILE|DIR")]
     rules: Option<String>,
 
@@ -53,12 +54,8 @@ pub struct RunArgs {
 
 impl RunArgs {
     fn sources(&self) -> Sources {
-        let named = [
-            ("--bootstrap", "kafka.bootstrap", &self.bootstrap),
-            ("--state-dir", "state_dir", &self.state_dir),
-            ("--rules", "rules", &self.rules),
-        ];
-        let named = named.into_iter().filter_map(|(flag, key, value)| {
+        let values = [&self.bootstrap, &self.state_dir, &self.rules];
+        let named = NAMED_FLAGS.into_iter().zip(values).filter_map(|((flag, key), value)| {
             let value = value.clone()?;
             Some(Flag::Named { flag, key, value })
         });
@@ -70,7 +67,7 @@ impl RunArgs {
     }
 }
 
-pub fn execute(args: RunArgs) -> anyhow::Result<()> {
+pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
     let given = Given::read(&args.sources());
     if args.print_config {
         print(&given.to_yaml())?;
@@ -84,6 +81,7 @@ pub fn execute(args: RunArgs) -> anyhow::Result<()> {
 }
 
 /// Runs until told to end. Logging is set up, the configuration is checked.
+#[allow(clippy::needless_pass_by_value, reason = "what runs will own it")]
 fn start(config: Config) -> anyhow::Result<()> {
     Err(Failure::failed(format!("`{}` cannot run: the processing loop is not built yet", config.application)).into())
 }

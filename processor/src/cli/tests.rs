@@ -1,7 +1,9 @@
 use anyhow::{Context, anyhow};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use tocsin::config::{Given, Partitioner};
+use tocsin::config::keys::NAMED_FLAGS;
+use tocsin::config::Given;
+use tocsin::partitioner::Partitioner;
 use tocsin_core::time::{DAY, MINUTE};
 
 use super::failure::{Failure, exit_code, report};
@@ -28,13 +30,29 @@ fn every_subcommand_has_help_with_examples() {
 }
 
 #[test]
+fn run_has_the_flags_that_the_configuration_names() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    for (flag, key) in NAMED_FLAGS {
+        let argument =
+            run.get_arguments().find(|argument| Some(argument.get_long().unwrap()) == flag.strip_prefix("--"));
+        let help = argument.unwrap().get_help().unwrap().to_string();
+        assert!(help.contains(&format!("`{key}`")), "{flag}: {help}");
+    }
+}
+
+#[test]
 fn a_backtest_has_defaults() {
     let Ok(Command::Backtest(args)) = parse("tocsin backtest --rules r --events -") else { panic!() };
     assert_eq!((args.max_out_of_orderness, args.history, args.partitions), (MINUTE, 400 * DAY, 1));
     assert_eq!((args.partitioner, args.until, args.output), (Partitioner::Murmur2, None, None));
-    let line = "tocsin backtest --rules r --events e --until 1970-01-01T01:00:00+01:00 --output none --partitioner crc32";
+    let line =
+        "tocsin backtest --rules r --events e --until 1970-01-01T01:00:00+01:00 --output none --partitioner crc32";
     let Ok(Command::Backtest(args)) = parse(line) else { panic!() };
-    assert_eq!((args.partitioner, args.until, args.output), (Partitioner::Crc32, Some(0), Some(backtest::Output::None)));
+    assert_eq!(
+        (args.partitioner, args.until, args.output),
+        (Partitioner::Crc32, Some(0), Some(backtest::Output::None))
+    );
 }
 
 #[test]
@@ -78,5 +96,7 @@ fn an_error_says_what_happened_why_and_what_next() {
 
     let problems = anyhow::Error::from(Given::default().config().unwrap_err());
     assert_eq!(exit_code(&problems), 2);
-    assert!(report(&problems).starts_with("error: the configuration cannot be used: 2 problems\n  - rules: is not given\n"));
+    assert!(
+        report(&problems).starts_with("error: the configuration cannot be used: 2 problems\n  - rules: is not given\n")
+    );
 }

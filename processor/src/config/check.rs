@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use tocsin_core::time::{DAY, HOUR, SECOND, format_duration};
 
+use super::Config;
 use super::given::{Given, Value};
 use super::keys::PROPERTIES;
 use super::properties::{self, MASK, Properties};
 use super::read::{Reader, Refusal};
-use super::Config;
 
 /// Below this the caches of a worker are smaller than its write buffers.
 const MEMORY_MIN: u64 = 64_000_000;

@@ -210,7 +210,7 @@ fn check_name(setting: &Setting) -> Result<(), Problem> {
     }
     let typed = |key: &str| match &setting.origin {
         Origin::Environment(_) => keys::variable(key),
-        Origin::Flag(_) => format!("--set {key}=..."),
+        Origin::Flag(_) => keys::flag(key),
         Origin::File { .. } | Origin::Default => key.to_owned(),
     };
     let inside = |section: &str, key: &str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
@@ -220,7 +220,10 @@ fn check_name(setting: &Setting) -> Result<(), Problem> {
     } else if let Some(key) = KEYS.iter().find(|key| inside(name, key.name)) {
         ("is a section, not a setting".to_owned(), format!("give its settings, such as {}", typed(key.name)))
     } else if let Some(key) = KEYS.iter().find(|key| inside(key.name, name)) {
-        (format!("there is no such setting: `{}` has no parts", key.name), format!("give {} one value", typed(key.name)))
+        (
+            format!("there is no such setting: `{}` has no parts", key.name),
+            format!("give {} one value", typed(key.name)),
+        )
     } else {
         let next = match keys::nearest(name) {
             Some(key) => format!("did you mean {}?", typed(key.name)),

@@ -173,11 +173,22 @@ pub fn nearest(name: &str) -> Option<&'static Key> {
         // The tails alone say less: two sections may have a key of one name.
         whole.max(tail * 0.9)
     };
-    let (key, score) = KEYS
-        .iter()
-        .map(|key| (key, likeness(key)))
-        .max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    let (key, score) =
+        KEYS.iter().map(|key| (key, likeness(key))).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
     (score >= 0.6).then_some(key)
+}
+
+/// Settings with a flag of their own beside `--set`: the flag and the setting.
+pub const NAMED_FLAGS: [(&str, &str); 3] =
+    [("--bootstrap", "kafka.bootstrap"), ("--state-dir", "state_dir"), ("--rules", "rules")];
+
+/// The flag to write for a setting.
+#[must_use]
+pub fn flag(name: &str) -> String {
+    match NAMED_FLAGS.iter().find(|(_, key)| *key == name) {
+        Some((flag, _)) => (*flag).to_owned(),
+        None => format!("--set {name}=..."),
+    }
 }
 
 /// The environment variable of a setting: its name in capitals, dots doubled into underscores.

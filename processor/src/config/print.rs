@@ -74,7 +74,8 @@ fn remark(origin: &Origin) -> String {
 /// A YAML scalar that reads back as `text`, plain where nobody could take it for anything else.
 fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:,=+".contains(&byte);
-    let starts_plain = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'/' || byte == b'.');
+    let starts_plain =
+        text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'/' || byte == b'.');
     let ends_plain = !text.ends_with(':');
     let is_null = text.eq_ignore_ascii_case("null");
     if starts_plain && ends_plain && !is_null && text.bytes().all(plain) && !text.contains(',') {

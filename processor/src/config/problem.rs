@@ -46,8 +46,11 @@ impl fmt::Display for Problem {
         if self.origin != Origin::Default {
             write!(f, "{}: ", self.origin)?;
         }
-        if let Some(key) = &self.key {
-            write!(f, "{key}: ")?;
+        match (&self.key, &self.origin) {
+            // `--set workers` names it already.
+            (Some(key), Origin::Flag(flag)) if flag.ends_with(&format!(" {key}")) => {}
+            (Some(key), _) => write!(f, "{key}: ")?,
+            (None, _) => {}
         }
         write!(f, "{}\n      {}", self.what, self.next)
     }

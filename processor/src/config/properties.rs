@@ -56,11 +56,18 @@ pub fn owned(name: &str) -> Option<&'static str> {
         "transaction.timeout.ms" => "use kafka.transaction_timeout",
         "partitioner" => "alerts are keyed by customer; for the check of the input use partitioner",
         "log_level" => "use log.filter, such as info,librdkafka=debug",
-        "enable.auto.commit" | "enable.auto.offset.store" | "auto.commit.interval.ms" | "auto.offset.reset"
-        | "isolation.level" | "enable.idempotence" | "acks" | "request.required.acks" | "enable.partition.eof"
-        | "partition.assignment.strategy" | "group.protocol" | "enable.gapless.guarantee" => {
-            "remove it: exactly-once depends on Tocsin's own value"
-        }
+        "enable.auto.commit"
+        | "enable.auto.offset.store"
+        | "auto.commit.interval.ms"
+        | "auto.offset.reset"
+        | "isolation.level"
+        | "enable.idempotence"
+        | "acks"
+        | "request.required.acks"
+        | "enable.partition.eof"
+        | "partition.assignment.strategy"
+        | "group.protocol"
+        | "enable.gapless.guarantee" => "remove it: exactly-once depends on Tocsin's own value",
         _ => return None,
     })
 }

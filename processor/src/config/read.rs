@@ -117,8 +117,8 @@ pub fn resolve(given: &Given, key: &str) -> Result<Option<(Value, Origin)>, Refu
         Initial::Unset => return Ok(None),
         Initial::Text(text) => text.to_owned(),
         Initial::Required => {
-            let variable = keys::variable(key);
-            return Err(Refusal::new("is not given", format!("set it in the file, by {variable} or by --set {key}=...")));
+            let (variable, flag) = (keys::variable(key), keys::flag(key));
+            return Err(Refusal::new("is not given", format!("set it in the file, by {variable} or by {flag}")));
         }
         Initial::HostName => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         Initial::ApplicationWith(end) => match resolve(given, "application")? {

@@ -52,7 +52,10 @@ fn little_has_to_be_given() {
     let config = with("").config().unwrap();
     assert_eq!((config.application.as_str(), config.workers), ("tocsin", 1));
     assert_eq!(config.topics.journal, "tocsin.journal");
-    assert_eq!((config.time.history, config.time.idle_after, config.time.feed_timeout), (400 * DAY, Some(10_000), None));
+    assert_eq!(
+        (config.time.history, config.time.idle_after, config.time.feed_timeout),
+        (400 * DAY, Some(10_000), None)
+    );
     assert_eq!(config.kafka.session_timeout, 10 * SECOND);
     assert_eq!(config.memory_budget, 1_000_000_000);
     assert_eq!((config.partitioner, config.topics.replication, config.schemas), (None, None, None));
@@ -60,8 +63,8 @@ fn little_has_to_be_given() {
     assert_eq!(
         problems(&given("", &[], &[])),
         [
-            "rules: is not given | set it in the file, by TOCSIN_RULES or by --set rules=...",
-            "kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --set kafka.bootstrap=...",
+            "rules: is not given | set it in the file, by TOCSIN_RULES or by --rules",
+            "kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --bootstrap",
         ]
     );
 }
@@ -90,10 +93,7 @@ fn a_wrong_name_is_refused_where_it_stands() {
         &["tocsin.yaml:6: time.idle_afer: there is no such setting | did you mean time.idle_after?"],
     );
     check("idle_after: 1s", &["tocsin.yaml:3: idle_after: there is no such setting | did you mean time.idle_after?"]);
-    check(
-        "qqq: 1",
-        &["tocsin.yaml:3: qqq: there is no such setting | tocsin run --print-config lists all settings"],
-    );
+    check("qqq: 1", &["tocsin.yaml:3: qqq: there is no such setting | tocsin run --print-config lists all settings"]);
     check(
         "workers: {a: 1}",
         &["tocsin.yaml:3: workers.a: there is no such setting: `workers` has no parts | give workers one value"],
@@ -109,7 +109,7 @@ fn a_wrong_name_is_refused_where_it_stands() {
             "TOCSIN_KAFKA__BOOTSTRP: kafka.bootstrp: there is no such setting | did you mean TOCSIN_KAFKA__BOOTSTRAP?",
             "TOCSIN_WORKER: worker: there is no such setting | did you mean TOCSIN_WORKERS?",
             "--set nothing: no `=` in it | write --set KEY=VALUE, such as --set workers=2",
-            "--set log.fromat: log.fromat: there is no such setting | did you mean --set log.format=...?",
+            "--set log.fromat: there is no such setting | did you mean --set log.format=...?",
         ]
     );
 }
@@ -151,9 +151,17 @@ fn wrong_values_are_refused_with_what_to_write() {
             "memory_budget: `1000` is not a size | write a whole number and a unit: 512MB, 1GB, 1GiB \
              (KB MB GB TB by 1000, KiB MiB GiB TiB by 1024)",
         ),
+        (
+            "log: {filter: 'inof,tocsin::kafka=debug'}",
+            "log.filter: `inof` is not a level | write a level (trace, debug, info, warn, error, off), or a level and \
+             modules: info,tocsin::kafka=debug",
+        ),
         ("partitioner: md5", "partitioner: `md5` is not one of its values | write one of: murmur2, crc32, null"),
         ("kafka.create_topics: yes", "kafka.create_topics: `yes` is not one of its values | write one of: true, false"),
-        ("time: {timezone: Asia/Shangai}", "time.timezone: `Asia/Shangai` is not a time zone | did you mean Asia/Shanghai?"),
+        (
+            "time: {timezone: Asia/Shangai}",
+            "time.timezone: `Asia/Shangai` is not a time zone | did you mean Asia/Shanghai?",
+        ),
         (
             "topics: {alerts: my alerts}",
             "topics.alerts: `my alerts` is not a name that Kafka takes | write up to 200 letters (a to z), digits, \
@@ -187,7 +195,10 @@ fn settings_that_contradict_each_other_are_refused() {
         ("kafka: {transaction_timeout: 1h}", "kafka.transaction_timeout: 1h is out of range"),
         ("commit: {interval: 5s}", "kafka.transaction_timeout: is not well above commit.interval (5s)"),
         ("kafka: {session_timeout: 1ms}", "kafka.session_timeout: 1ms is out of range"),
-        ("kafka: {properties: {heartbeat.interval.ms: 10000}}", "kafka.properties.heartbeat.interval.ms: is not shorter"),
+        (
+            "kafka: {properties: {heartbeat.interval.ms: 10000}}",
+            "kafka.properties.heartbeat.interval.ms: is not shorter",
+        ),
         ("topics: {alerts: events}", "topics.alerts: `events` is the topic of topics.events as well"),
         ("memory_budget: 100MB\nworkers: 2", "memory_budget: 100000000 bytes are too few for 2 worker(s)"),
     ] {
@@ -243,7 +254,10 @@ fn what_is_printed_reads_back_the_same() {
     assert_eq!(first.config(), second.config(), "{printed}");
 
     let secret = given(LEAST, &[("TOCSIN_KAFKA__PROPERTIES__SASL__PASSWORD", "hunter2")], &[]).to_yaml();
-    assert!(secret.contains("sasl.password: \"********\"  # from TOCSIN_KAFKA__PROPERTIES__SASL__PASSWORD"), "{secret}");
+    assert!(
+        secret.contains("sasl.password: \"********\"  # from TOCSIN_KAFKA__PROPERTIES__SASL__PASSWORD"),
+        "{secret}"
+    );
     assert!(!secret.contains("hunter2"));
 
     let nothing = Given::default().to_yaml();

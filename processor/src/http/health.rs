@@ -141,13 +141,17 @@ mod tests {
 
     #[test]
     fn a_worker_is_dead_when_it_says_so_panics_or_is_silent() {
-        let health = Health::new(4, Duration::from_secs(3600));
+        let health = Health::new(4, Duration::from_hours(1));
         assert!(health.worker(4).is_none());
         assert_eq!(health.joining(), [0, 1, 2, 3]);
         health.worker(0).unwrap().died("disk full");
         health.worker(1).unwrap().stopped();
         let worker = health.worker(2).unwrap();
-        drop(std::thread::spawn(move || drop((worker, panic!("on purpose")))).join());
+        let panics = move || {
+            worker.joined();
+            panic!("on purpose");
+        };
+        assert!(std::thread::spawn(panics).join().is_err());
         let last = health.worker(3).unwrap();
         last.joined();
         assert_eq!(health.joining(), [0; 0]);
@@ -162,7 +166,7 @@ mod tests {
         let worker = health.worker(0).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(health.dead(), ["worker 0 is stuck: no sign of life for 0 s"]);
-        let patient = Health::new(1, Duration::from_secs(3600));
+        let patient = Health::new(1, Duration::from_hours(1));
         patient.worker(0).unwrap().stopped();
         assert_eq!(patient.dead(), [""; 0]);
         worker.stopped();

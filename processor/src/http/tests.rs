@@ -6,7 +6,7 @@ use crate::telemetry::{PartitionAssigned, PartitionRevoked, RestoreDone};
 
 use super::*;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn start(workers: usize) -> (Server, Handles) {
     let handles = Handles { metrics: Metrics::new().unwrap(), health: Health::new(workers, HOUR) };

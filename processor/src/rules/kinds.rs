@@ -81,6 +81,9 @@ fn check(reader: &mut Reader<'_>, entry: &Entry, kind: Kind) {
     }
     match OWN.iter().find(|(own, ..)| *own == key) {
         Some((_, _, kinds)) if kinds.contains(&kind) => {}
+        Some(_) if key == "date" => {
+            reader.complain(entry.at, "a rule has a `trigger` or a `date`, not both");
+        }
         Some((_, owners, _)) => reader.complain(entry.at, format!("`{key}` belongs to {owners}")),
         None => {
             let own = OWN.iter().filter(|(_, _, kinds)| kinds.contains(&kind)).map(|(own, ..)| *own);

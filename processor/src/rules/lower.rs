@@ -16,7 +16,7 @@ use super::typing::{Kind, arithmetic, arithmetic_sign, compare_sign, mirrored};
 /// Resolves and checks a condition.
 ///
 /// # Errors
-/// Every fault in it; never none.
+/// Every fault in it; none if all that is wrong is a named value that was refused itself.
 pub(super) fn condition(node: &Node, names: Names<'_>) -> Result<Expr, Vec<Fault>> {
     let mut lowering = Lowering { names, faults: Vec::new() };
     match lowering.truth(node, "a condition is") {
@@ -31,11 +31,11 @@ struct Typed {
 }
 
 impl Typed {
-    fn new(expr: Expr, kind: Kind) -> Option<Self> {
-        Some(Self { expr, kind })
+    fn new(expr: Expr, kind: Kind) -> Self {
+        Self { expr, kind }
     }
 
-    fn constant(value: OwnedValue, kind: Kind) -> Option<Self> {
+    fn constant(value: OwnedValue, kind: Kind) -> Self {
         Self::new(Expr::Constant(value), kind)
     }
 }
@@ -48,21 +48,21 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn node(&mut self, node: &Node) -> Option<Typed> {
         match &node.form {
-            Form::Null => Typed::constant(OwnedValue::Null, Kind::Null),
-            Form::Bool(b) => Typed::constant(OwnedValue::Bool(*b), Kind::Bool),
-            Form::Number(x) => Typed::constant(OwnedValue::Number(*x), Kind::Number),
-            Form::Text(text) => Typed::constant(OwnedValue::Text(text.clone()), Kind::Text),
+            Form::Null => Some(Typed::constant(OwnedValue::Null, Kind::Null)),
+            Form::Bool(b) => Some(Typed::constant(OwnedValue::Bool(*b), Kind::Bool)),
+            Form::Number(x) => Some(Typed::constant(OwnedValue::Number(*x), Kind::Number)),
+            Form::Text(text) => Some(Typed::constant(OwnedValue::Text(text.clone()), Kind::Text)),
             Form::Name(name) => self.name(node.at, name),
             Form::Member(base, field) => self.member(node.at, base, field),
-            Form::Has(member) => Typed::new(Expr::Has(Box::new(self.node(member)?.expr)), Kind::Bool),
-            Form::Not(operand) => Typed::new(Expr::Not(Box::new(self.truth(operand, "`!` needs")?)), Kind::Bool),
+            Form::Has(member) => Some(Typed::new(Expr::Has(Box::new(self.node(member)?.expr)), Kind::Bool)),
+            Form::Not(operand) => Some(Typed::new(Expr::Not(Box::new(self.truth(operand, "`!` needs")?)), Kind::Bool)),
             Form::Negate(operand) => self.negate(operand),
-            Form::And(sides) => Typed::new(Expr::And(self.truths(sides, "`&&` needs")?), Kind::Bool),
-            Form::Or(sides) => Typed::new(Expr::Or(self.truths(sides, "`||` needs")?), Kind::Bool),
+            Form::And(sides) => Some(Typed::new(Expr::And(self.truths(sides, "`&&` needs")?), Kind::Bool)),
+            Form::Or(sides) => Some(Typed::new(Expr::Or(self.truths(sides, "`||` needs")?), Kind::Bool)),
             Form::If(parts) => self.choice(node, parts),
             Form::Compare(compare, sides) => self.compare(node.at, *compare, sides),
-            Form::Equal(sides) => Typed::new(Expr::Equal(self.equal(node.at, sides, "==")?), Kind::Bool),
-            Form::NotEqual(sides) => Typed::new(Expr::NotEqual(self.equal(node.at, sides, "!=")?), Kind::Bool),
+            Form::Equal(sides) => Some(Typed::new(Expr::Equal(self.equal(node.at, sides, "==")?), Kind::Bool)),
+            Form::NotEqual(sides) => Some(Typed::new(Expr::NotEqual(self.equal(node.at, sides, "!=")?), Kind::Bool)),
             Form::Arithmetic(operator, sides) => self.arithmetic(node, *operator, sides),
             Form::In(needle, list) => self.is_in(needle, list),
             Form::Test(test, sides) => self.test(*test, sides),
@@ -84,9 +84,9 @@ impl Lowering<'_> {
         match (self.names.part, self.names.lets[place].kind) {
             (Part::Scope, _) => self.refuse(at, format!("`scope` looks at attributes alone, not at `{name}`")),
             (Part::Where { .. }, _) => self.refuse(at, format!("`where` looks at the event alone, not at `{name}`")),
-            (Part::Condition, NamedKind::Value(kind)) => Typed::new(Expr::Let(place), kind),
+            (Part::Condition, NamedKind::Value(kind)) => Some(Typed::new(Expr::Let(place), kind)),
             (Part::Condition, NamedKind::Silence) => self.refuse(at, running(name)),
-            (Part::Condition, NamedKind::Broken) => Typed::constant(OwnedValue::Null, Kind::Any),
+            (Part::Condition, NamedKind::Broken) => None,
         }
     }
 
@@ -99,12 +99,12 @@ impl Lowering<'_> {
                 self.refuse(at, "`where` looks at the event alone; put this into `scope` or the condition")
             }
             ("customer", _) => match names::attribute(self.names.catalog, field) {
-                Ok((attribute, kind)) => Typed::new(Expr::Attribute(attribute), kind),
+                Ok((attribute, kind)) => Some(Typed::new(Expr::Attribute(attribute), kind)),
                 Err(complaint) => self.refuse(at, complaint),
             },
             ("event", Part::Where { of, all }) => match names::event_field(field, of, all) {
-                Ok(Some((field, kind))) => Typed::new(Expr::Event(field), kind),
-                Ok(None) => Typed::constant(OwnedValue::Null, Kind::Any),
+                Ok(Some((field, kind))) => Some(Typed::new(Expr::Event(field), kind)),
+                Ok(None) => Some(Typed::constant(OwnedValue::Null, Kind::Any)),
                 Err(complaint) => self.refuse(at, complaint),
             },
             ("event", _) => self.refuse(at, "`event` stands only in `where`, which belongs to a value under `let`"),
@@ -137,7 +137,7 @@ impl Lowering<'_> {
             let (then, otherwise) = (then.kind.name(), otherwise.kind.name());
             return self.refuse(node.at, format!("both sides of `:` must be alike, these are {then} and {otherwise}"));
         };
-        Typed::new(Expr::If(Box::new([condition, then.expr, otherwise.expr])), kind)
+        Some(Typed::new(Expr::If(Box::new([condition, then.expr, otherwise.expr])), kind))
     }
 
     fn compare(&mut self, at: usize, compare: Compare, sides: &[Node; 2]) -> Option<Typed> {
@@ -154,7 +154,7 @@ impl Lowering<'_> {
                         format!("`{sign}` between {} and {} is never defined{hint}", left.name(), right.name());
                     return self.refuse(at, reason);
                 }
-                Typed::new(Expr::Compare(compare, Box::new([left.expr, right.expr])), Kind::Bool)
+                Some(Typed::new(Expr::Compare(compare, Box::new([left.expr, right.expr])), Kind::Bool))
             }
         }
     }
@@ -174,14 +174,16 @@ impl Lowering<'_> {
         if nested {
             return self.refuse(bound.start(), running(name));
         }
-        if typed.kind != Kind::Duration {
+        // Arithmetic with an extra may come to a duration; an extra by itself never is one.
+        let may_be_duration = typed.kind == Kind::Any && !matches!(typed.expr, Expr::Attribute(_));
+        if typed.kind != Kind::Duration && !may_be_duration {
             let (sign, kind) = (compare_sign(compare), typed.kind.name());
             return self.refuse(
                 at,
                 format!("`{sign}` compares the duration `{name}` with {kind}; write days(90), hours(36) or minutes(5)"),
             );
         }
-        Typed::new(Expr::Running(runs, compare, Box::new(typed.expr)), Kind::Bool)
+        Some(Typed::new(Expr::Running(runs, compare, Box::new(typed.expr)), Kind::Bool))
     }
 
     fn equal(&mut self, at: usize, sides: &[Node; 2], sign: &str) -> Option<Box<[Expr; 2]>> {
@@ -231,7 +233,7 @@ impl Lowering<'_> {
                 None => None,
             };
         }
-        Typed::new(Expr::In(Box::new(needle.expr), exprs?.into()), Kind::Bool)
+        Some(Typed::new(Expr::In(Box::new(needle.expr), exprs?.into()), Kind::Bool))
     }
 
     fn test(&mut self, test: TextTest, sides: &[Node; 2]) -> Option<Typed> {
@@ -246,7 +248,7 @@ impl Lowering<'_> {
                 return self.refuse(node.start(), format!("`{name}` needs texts, this is {}", side.kind.name()));
             }
         }
-        Typed::new(Expr::Text(test, Box::new(typed.map(|side| side.expr))), Kind::Bool)
+        Some(Typed::new(Expr::Text(test, Box::new(typed.map(|side| side.expr))), Kind::Bool))
     }
 
     fn time(&mut self, unit_ms: Duration, n: &Node) -> Option<Typed> {
@@ -267,18 +269,18 @@ impl Lowering<'_> {
             _ => false,
         };
         if !all {
-            return Typed::new(expr, kind);
+            return Some(Typed::new(expr, kind));
         }
         let attributes = Attributes::default();
         let value =
             expr.value(&Scope { at: 0, lets: &[], attributes: &attributes, event: None, trigger: None }).to_owned();
         match value.borrow() {
-            Value::Number(x) if x.is_finite() => Typed::constant(value, kind),
-            Value::Duration(ms) if ms.abs() <= LONGEST as f64 => Typed::constant(value, kind),
+            Value::Number(x) if x.is_finite() => Some(Typed::constant(value, kind)),
+            Value::Duration(ms) if ms.abs() <= LONGEST as f64 => Some(Typed::constant(value, kind)),
             Value::Duration(_) => self.refuse(at, "longer than 36525d, the longest duration there is"),
             Value::Number(_) => self.refuse(at, "this number is too large"),
             // A field that this type of event lacks stands for null.
-            _ => Typed::new(expr, kind),
+            _ => Some(Typed::new(expr, kind)),
         }
     }
 

@@ -52,6 +52,7 @@ pub struct Limits {
 /// A rule set that may be put in force.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadedRules {
+    /// The rules in the order in which they are judged, with the windows and silences they share.
     pub set: RuleSet,
     /// Where each rule of the set stands, in the order of the set.
     pub places: Vec<Place>,

@@ -144,12 +144,11 @@ impl Names<'_> {
                 Complaint { reason, nearest }
             }
             Part::Condition => {
-                let lets: Vec<&str> = self.lets.iter().map(|named| &*named.name).collect();
-                let complaint = Complaint::unknown(reason.clone(), name, lets.iter().copied());
-                if complaint.nearest.is_none() && self.is_attribute(name) {
+                if self.is_attribute(name) {
                     return Complaint { reason, nearest: Some(format!("customer.{name}")) };
                 }
-                complaint
+                let lets: Vec<&str> = self.lets.iter().map(|named| &*named.name).collect();
+                Complaint::unknown(reason, name, lets.iter().copied())
             }
         }
     }

@@ -33,6 +33,7 @@ impl fmt::Display for Problem {
 /// Everything that is wrong with a rule set, by file and position; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadErrors {
+    /// In the order of the files' names, then of their places.
     pub problems: Vec<Problem>,
 }
 
@@ -53,7 +54,9 @@ impl std::error::Error for LoadErrors {}
 #[derive(Debug, Error)]
 #[error("{}: {reason}", path.display())]
 pub struct LoadError {
+    /// The file or folder.
     pub path: PathBuf,
+    /// A sentence without its full stop.
     pub reason: String,
 }
 

@@ -10,6 +10,7 @@ use super::problem::LoadError;
 pub struct Source {
     /// The path as the user would write it; problems are reported under it, and rules are ordered by it.
     pub name: String,
+    /// The YAML itself.
     pub text: String,
 }
 
@@ -62,7 +63,7 @@ fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Loa
 
 fn is_rule_file(name: &str) -> bool {
     let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    stem.is_some_and(|stem| !stem.ends_with(".test"))
+    stem.is_some_and(|stem| stem.strip_suffix(".test").is_none())
 }
 
 fn read(path: &Path) -> Result<Source, LoadError> {

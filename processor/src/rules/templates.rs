@@ -67,8 +67,10 @@ fn part(name: &str, lets: &[Named], catalog: &Catalog) -> Result<TemplatePart, C
     let profile = catalog.by_name(PROFILE).map_or(&[][..], |profile| &profile.fields);
     let attributes: Vec<String> = profile.iter().map(|field| format!("customer.{}", field.name)).collect();
     let valid = lets.iter().map(|named| &*named.name).chain(["severity", "customer_id", "rule_id"]);
-    let valid: Vec<&str> = valid.chain(attributes.iter().map(String::as_str)).collect();
-    Err(Complaint::unknown(format!("there is no value {}", quoted(name)), name, valid.iter().copied()))
+    let reason = format!("there is no value {}", quoted(name));
+    let complaint = Complaint::unknown(&reason, name, valid.clone().chain(attributes.iter().map(String::as_str)));
+    // The attributes are worth a guess, but not a listing.
+    Err(if complaint.nearest.is_some() { complaint } else { Complaint::unknown(reason, name, valid) })
 }
 
 fn is_word(text: &str) -> bool {

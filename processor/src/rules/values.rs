@@ -38,20 +38,20 @@ const VALUES: [ValueKind; 13] = [
     ValueKind { key: "count", of_field: false, make: Make::Window(Aggregate::Count), takes: WINDOW },
     ValueKind { key: "sum", of_field: true, make: Make::Window(Aggregate::Sum), takes: WINDOW },
     ValueKind { key: "silence", of_field: false, make: Make::Silence, takes: SILENCE },
-    later("distinct", WINDOW),
-    later("avg", WINDOW),
-    later("min", WINDOW),
-    later("max", WINDOW),
-    later("median", WINDOW),
-    later("first", WINDOW),
-    later("last", WINDOW),
-    later("stddev", WINDOW),
-    later("median_gap", WINDOW),
-    later("open", OPEN),
+    later("distinct", true, WINDOW),
+    later("avg", true, WINDOW),
+    later("min", true, WINDOW),
+    later("max", true, WINDOW),
+    later("median", true, WINDOW),
+    later("first", true, WINDOW),
+    later("last", true, WINDOW),
+    later("stddev", true, WINDOW),
+    later("median_gap", false, WINDOW),
+    later("open", false, OPEN),
 ];
 
-const fn later(key: &'static str, takes: &'static [&'static str]) -> ValueKind {
-    ValueKind { key, of_field: false, make: Make::Later, takes }
+const fn later(key: &'static str, of_field: bool, takes: &'static [&'static str]) -> ValueKind {
+    ValueKind { key, of_field, make: Make::Later, takes }
 }
 
 /// Keys beside a value, and what they belong to.

@@ -102,6 +102,7 @@ fn position(marker: Marker) -> Position {
 fn explained(error: &ScanError) -> String {
     let hint = match error.info() {
         info if info.contains("mapping values are not allowed") => "; put a text that holds `: ` in quotes",
+        info if info.contains("flow ") => "; put an expression that holds any of , [ ] { } in quotes",
         info if info.contains("unknown anchor") => "; a text that begins with `*` needs quotes",
         info if info.contains("unexpected character") => "; a text that begins with it needs quotes",
         _ => "",

@@ -153,7 +153,7 @@ impl Store for RocksStore {
         }
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        self.db.write_opt(&rows, &options).map_err(|error| self.failed("write", error.into_string()))
+        self.db.write_opt(rows, &options).map_err(|error| self.failed("write", error.into_string()))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

@@ -104,7 +104,10 @@ impl IdleRefused<'_> {
                 warn!(topic, partition, suppressed, "idle partition not advanced: no answer from the broker");
             }
             IdleRefusal::ClockOff => {
-                warn!(topic, partition, suppressed, "idle partition not advanced: our clock is off the broker's; set it");
+                warn!(
+                    topic,
+                    partition, suppressed, "idle partition not advanced: our clock is off the broker's; set it"
+                );
             }
         }
     }

@@ -64,7 +64,8 @@ impl Metrics {
     /// Counters for the types of the catalog. All outcomes show as 0 from then on, so that a first one is an increase.
     #[must_use]
     pub fn event_counters(&self, catalog: &Catalog) -> EventCounters {
-        let counter = |event_type: &EventType, outcome| self.input.events.with_label_values(&[&*event_type.name, outcome]);
+        let counter =
+            |event_type: &EventType, outcome| self.input.events.with_label_values(&[&*event_type.name, outcome]);
         for event_type in catalog.types() {
             for outcome in [LATE, DUPLICATE, TOO_OLD] {
                 drop(counter(event_type, outcome));
@@ -209,7 +210,11 @@ impl MixedPartitioners<'_> {
         metrics.input.split_customers.inc();
         if let Some(suppressed) = metrics.throttle.admit(("mixed partitioners", "")) {
             warn!(
-                topic, partition, offset, expected_partition, suppressed,
+                topic,
+                partition,
+                offset,
+                expected_partition,
+                suppressed,
                 "a customer is on a partition that `partitioner` does not give it: producers use different partitioners, \
                  or the number of partitions was changed; alerts of customers on two partitions are wrong"
             );

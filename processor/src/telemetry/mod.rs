@@ -29,7 +29,9 @@ mod tests;
 pub use alerts::{AlertPublished, ItemRefused};
 pub use assignment::{PartitionAssigned, PartitionRevoked, Rebalanced, RestoreDone, WorkerDied};
 pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
-pub use input::{DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent};
+pub use input::{
+    DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
+};
 pub use metrics::Metrics;
 pub use partitions::PartitionGauges;
 pub use store::{ReplayDiverged, StoreSetAside, StoreWritten};

@@ -82,6 +82,9 @@ impl ReplayDiverged<'_> {
     pub fn emit(self, metrics: &Metrics) {
         let Self { topic, partition, journal_offset } = self;
         metrics.store.diverged.inc();
-        error!(topic, partition, journal_offset, "a replay gives other alerts than were published; the task is stopped");
+        error!(
+            topic,
+            partition, journal_offset, "a replay gives other alerts than were published; the task is stopped"
+        );
     }
 }

@@ -63,6 +63,7 @@ fn null() -> Expr {
     Expr::Constant(OwnedValue::Null)
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "an expression holds its operands boxed")]
 fn pair(left: Expr, right: Expr) -> Box<[Expr; 2]> {
     Box::new([left, right])
 }
@@ -151,13 +152,15 @@ fn fields_are_resolved_for_each_type() {
 
 #[test]
 fn names_that_stand_for_nothing_are_refused() {
-    check(in_condition("nn > 3"), &[(0, "there is no value `nn` -> n")]);
+    check(in_condition("qiuet > 3"), &[(0, "there is no value `qiuet` -> quiet")]);
     check(in_condition("tier == 'a'"), &[(0, "there is no value `tier` -> customer.tier")]);
     check(
         in_condition("spending > 3"),
         &[(0, "there is no value `spending`; there is `n`, `gap`, `quiet`, `other`, `bad`")],
     );
-    check(in_condition("bad > 3 && bad == 'a' && bad"), &[]);
+    for blameless in ["bad > 3 && bad == 'a' && bad", "quiet > 2.5 * bad", "quiet > bad"] {
+        assert_eq!(in_condition(blameless), Err(vec![]), "{blameless}");
+    }
     check(in_condition("custmer.tier == 'a'"), &[(0, "there is nothing called `custmer` -> customer")]);
     check(in_condition("n.x == 'a'"), &[(0, "`n` is a value and has no fields")]);
     check(in_condition("customer == 'a'"), &[(0, "`customer` alone is no value; name a field of it: customer.status")]);

@@ -4,6 +4,9 @@ use tocsin_core::event::{Catalog, Field, FieldKind};
 
 use super::*;
 
+mod refusals;
+mod whole;
+
 /// The types that ship, as their schemas have them.
 pub(super) fn catalog() -> Catalog {
     use FieldKind::{Bool, Decimal, Number, Text};
@@ -36,4 +39,10 @@ const LIMITS: Limits = Limits { history: 400 * tocsin_core::time::DAY };
 
 pub(super) fn load_text(text: &str) -> Result<LoadedRules, LoadErrors> {
     load(&[source("r.yaml", text)], &catalog(), &LIMITS)
+}
+
+/// What is wrong with a file, each without the file's name.
+pub(super) fn problems(text: &str) -> Vec<String> {
+    let shown = load_text(text).err().map(|errors| errors.to_string()).unwrap_or_default();
+    shown.lines().map(|line| line.strip_prefix("r.yaml:").unwrap().to_owned()).collect()
 }

@@ -95,7 +95,7 @@ fn length_and_depth_are_bounded() {
     check(&nested(2_000), &[(0, deep)]);
     check(&vec!["1"; 60].join(" + "), &[]);
     check(&vec!["1"; 66].join("+"), &[(1, deep)]);
-    check(&vec!["n"; 1_000].join(" || "), &[]);
+    check(&vec!["n"; 800].join(" || "), &[]);
     check(&"x".repeat(5_000), &[(0, "an expression has at most 4096 characters")]);
     for repeated in ["-1+", "a.", "a?b:", "a[", "{1:", "!(", "a<", "1 in [", "[1].all(x,", "'", "\"\"\"", "days("] {
         assert!(parse(&repeated.repeat(4_000 / repeated.len())).is_err(), "{repeated}");

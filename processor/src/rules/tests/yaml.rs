@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 fn read(text: &str) -> (Option<Node>, Vec<String>) {
@@ -57,7 +59,12 @@ fn what_is_no_rule_file_is_refused() {
     check("", &["1:1: the file is empty; write `rules:` and a list"]);
     check("# nothing\n", &["1:1: the file is empty; write `rules:` and a list"]);
     check("a: 1\n---\nb: 2", &["2:1: a second YAML document; write all rules of a file in one `rules:` list"]);
-    check("a: [1\n", &["2:1: not YAML: while parsing a flow sequence, expected ',' or ']'"]);
+    check(
+        "a: [1\n",
+        &[
+            "2:1: not YAML: while parsing a flow sequence, expected ',' or ']'; put an expression that holds any of , [ ] { } in quotes",
+        ],
+    );
     check(
         "a: b ? c : d",
         &["1:10: not YAML: mapping values are not allowed in this context; put a text that holds `: ` in quotes"],
@@ -83,7 +90,7 @@ fn aliases_repeat_but_do_not_explode() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..30 {
         let before = vec![format!("*a{}", n - 1); 10].join(", ");
-        bomb.push_str(&format!("a{n}: &a{n} [{before}]\n"));
+        writeln!(bomb, "a{n}: &a{n} [{before}]").unwrap();
     }
     let (root, complaints) = read(&bomb);
     assert!(root.is_none());
@@ -91,9 +98,9 @@ fn aliases_repeat_but_do_not_explode() {
 
     let mut tower = "a0: &a0 [x]\n".to_owned();
     for n in 1..200 {
-        tower.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1));
+        writeln!(tower, "a{n}: &a{n} [*a{}]", n - 1).unwrap();
     }
-    assert_eq!(read(&tower).1, ["64:13: aliases repeat more than 10000 values, or nest too deep"]);
+    assert_eq!(read(&tower).1, ["64:12: aliases repeat more than 10000 values, or nest too deep"]);
 }
 
 #[test]

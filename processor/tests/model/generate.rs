@@ -1,0 +1,67 @@
+//! Random cases: few customers, few rules, and times on a coarse grid with one ms to either side, so that ties and window
+//! edges are the rule rather than the exception.
+
+use super::event::Event;
+use super::generate_events::{events, long_events};
+use super::generate_rules::rule;
+use super::measure::Measure;
+use super::rng::Rng;
+use super::rule::Rule;
+use super::{Case, Settings};
+
+const DAY_MS: i64 = 86_400_000;
+const LONG_ONE_IN: i64 = 200;
+
+/// The step of the time grid, in ms.
+#[derive(Clone, Copy, Debug)]
+pub struct Grid {
+    pub step: i64,
+}
+
+impl Grid {
+    /// A length of so many steps, now and then a ms longer or shorter; never below 1 ms.
+    pub fn length(self, rng: &mut Rng, low: i64, high: i64) -> i64 {
+        let length = self.step * rng.range(low, high);
+        (length + rng.weighted(&[(80, 0), (10, 1), (10, -1)])).max(1)
+    }
+}
+
+/// The case of a seed, for the engine: steps of a minute or an hour.
+pub fn case(seed: u64) -> Case {
+    let mut rng = Rng::new(seed);
+    let step = rng.weighted(&[(80, 60_000), (20, 3_600_000)]);
+    case_on(&mut rng, Grid { step })
+}
+
+pub fn case_on(rng: &mut Rng, grid: Grid) -> Case {
+    let count = rng.weighted(&[(30, 1), (38, 2), (20, 3), (12, 4)]);
+    let rules: Vec<Rule> = (1..=count).map(|n| rule(rng, grid, n)).collect();
+    let bound = rng.pick(&[0, 1, grid.step / 2, grid.step, grid.step * 2, grid.step * 6, grid.step * 25]);
+    // Now and then as many events as fill whatever the engine keeps a customer's events in.
+    let events = if rng.range(1, LONG_ONE_IN) == 1 { long_events(rng, grid) } else { events(rng, grid) };
+    let settings = Settings {
+        max_out_of_orderness_ms: bound,
+        history_ms: history(rng, grid, &rules),
+        until_ms: until(rng, grid, &events),
+    };
+    Case { rules, events, settings }
+}
+
+/// Mostly the default; else hardly longer than the longest window, which it must not be shorter than.
+fn history(rng: &mut Rng, grid: Grid, rules: &[Rule]) -> i64 {
+    let windows = rules.iter().flat_map(|rule| &rule.lets).filter_map(|(_, measure)| match measure.clone() {
+        Measure::Silence(_) => None,
+        mut windowed => windowed.window_mut().map(|window| window.over + window.offset),
+    });
+    let longest = windows.max().unwrap_or(grid.step * rng.range(1, 5));
+    let more = rng.pick(&[0, 0, 1, grid.step, grid.step * 4]);
+    if rng.chance(45) { 400 * DAY_MS } else { longest + more }
+}
+
+/// Mostly well after the last event, so that everything falls silent and resolves; at times before it.
+fn until(rng: &mut Rng, grid: Grid, events: &[Event]) -> Option<i64> {
+    let last = events.iter().map(|event| event.at).max()?;
+    let far = grid.step * rng.range(1, 25) + rng.range(-1, 1);
+    let early = grid.step * rng.range(1, 6);
+    rng.weighted(&[(15, None), (5, Some(last)), (5, Some(last + 1)), (65, Some(last + far)), (10, Some(last - early))])
+}

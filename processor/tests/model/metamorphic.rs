@@ -1,0 +1,132 @@
+//! The model's own second opinion: what must not change, or must change in a known way, when a case is changed.
+
+use super::due::Instants;
+use super::generate::{Grid, case, case_on};
+use super::rng::Rng;
+use super::world::{run, run_at};
+use super::{Case, Settings, event};
+use serde_json::Value;
+
+const CASES: u64 = 300;
+
+fn without(records: &[Value], field: &str, value: &str) -> Vec<Value> {
+    records.iter().filter(|record| record[field] != value).cloned().collect()
+}
+
+/// Runs a changed case beside the case it was made of.
+fn compare(change: impl Fn(&mut Rng, &mut Case), same: impl Fn(&[Value], &[Value]) -> bool) {
+    for seed in 0..CASES {
+        let original = case(seed);
+        let mut changed = original.clone();
+        change(&mut Rng::new(seed), &mut changed);
+        let (before, after) = (run(&original).records, run(&changed).records);
+        assert!(same(&before, &after), "seed {seed}:\n{original:#?}\n{before:#?}\n{after:#?}");
+    }
+}
+
+/// The candidates miss nothing: judging every single ms gives the same records.
+#[test]
+fn every_millisecond_gives_the_same_as_the_candidates() {
+    for seed in 0..CASES {
+        let mut rng = Rng::new(seed);
+        let step = rng.range(2, 7);
+        let case = case_on(&mut rng, Grid { step });
+        let candidates = run_at(&case, Instants::Candidates).records;
+        let every = run_at(&case, Instants::EveryMillisecond).records;
+        assert_eq!(candidates, every, "seed {seed}: {case:#?}");
+    }
+}
+
+/// A stranger who never moves the watermark.
+#[test]
+fn a_customer_who_moves_no_watermark_changes_nothing_for_the_others() {
+    let add = |rng: &mut Rng, case: &mut Case| {
+        for n in 0..5 {
+            let at = rng.range(1, case.events.len() as i64) as usize;
+            let until = case.settings.until_ms.unwrap_or(i64::MAX);
+            let before = case.events[..at].iter().map(|event| event.at).filter(|event| *event <= until);
+            let Some(latest) = before.max() else { continue };
+            let mut stranger = case.events[rng.range(0, case.events.len() as i64 - 1) as usize].clone();
+            stranger.customer = "b-stranger".to_owned();
+            stranger.id = format!("stranger-{n}");
+            stranger.at = stranger.at.min(latest);
+            case.events.insert(at, stranger);
+        }
+    };
+    compare(add, |before, after| before == without(after, "customer_id", "b-stranger"));
+}
+
+/// All of it once more at the end, and everything twice at once.
+#[test]
+fn delivering_events_again_changes_nothing() {
+    let twice = |_: &mut Rng, case: &mut Case| {
+        // What is too old by then and a profile is the one ambiguity of the contract (see `observe`).
+        let again = case.events.iter().filter(|event| event.kind != event::PROFILE).cloned().collect::<Vec<_>>();
+        case.events = case.events.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
+        case.events.extend(again);
+        case.settings.history_ms = i64::MAX / 4;
+    };
+    for seed in 0..CASES {
+        let mut original = case(seed);
+        original.settings.history_ms = i64::MAX / 4;
+        let mut changed = original.clone();
+        twice(&mut Rng::new(seed), &mut changed);
+        assert_eq!(run(&original).records, run(&changed).records, "seed {seed}: {original:#?}");
+    }
+}
+
+#[test]
+fn a_rule_less_takes_away_its_own_records_and_nothing_else() {
+    let remove = |_: &mut Rng, case: &mut Case| drop(case.rules.remove(0));
+    compare(remove, |before, after| without(before, "rule_id", "rule-1") == after);
+}
+
+/// An hour and a ms later all is the same, an hour and a ms later.
+#[test]
+fn only_differences_of_times_matter() {
+    let shift = 3_600_001;
+    let later = |_: &mut Rng, case: &mut Case| {
+        case.events.iter_mut().for_each(|event| event.at += shift);
+        case.settings.until_ms = case.settings.until_ms.map(|until| until + shift);
+    };
+    let told = |record: &Value| {
+        ["transition", "reason", "severity", "rule_id", "values", "evidence"].map(|f| record[f].clone())
+    };
+    compare(later, |before, after| before.iter().map(told).eq(after.iter().map(told)));
+}
+
+/// A customer alone is judged by its own clock; the bound is there for others.
+#[test]
+fn of_one_customer_alone_the_bound_does_not_matter() {
+    let alone = |bound: i64| {
+        move |_: &mut Rng, case: &mut Case| {
+            case.events.iter_mut().for_each(|event| "c".clone_into(&mut event.customer));
+            let latest = case.events.iter().map(|event| event.at).max();
+            let settings = &case.settings;
+            // To the same end on both sides.
+            case.settings = Settings { max_out_of_orderness_ms: bound, until_ms: latest, ..settings.clone() };
+        }
+    };
+    for seed in 0..CASES {
+        let (mut without, mut with) = (case(seed), case(seed));
+        alone(0)(&mut Rng::new(seed), &mut without);
+        alone(1_000_000)(&mut Rng::new(seed), &mut with);
+        assert_eq!(run(&without).records, run(&with).records, "seed {seed}: {with:#?}");
+    }
+}
+
+/// Every firing is resolved at most once, and what follows it counts up from 0.
+#[test]
+fn records_of_an_alert_are_an_episode() {
+    for seed in 0..CASES {
+        let records = run(&case(seed)).records;
+        let mut open = std::collections::BTreeMap::new();
+        for record in &records {
+            let id = record["alert_id"].as_str().unwrap();
+            let expected = open.entry(id).or_insert(0_u64);
+            assert_eq!(record["sequence"], *expected, "seed {seed}");
+            assert_eq!(record["transition"] == "fired", *expected == 0, "seed {seed}");
+            *expected = if record["transition"] == "resolved" { u64::MAX } else { *expected + 1 };
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The naive model: what the contract (rule semantics) says, written as literally as it reads.
+//!
+//! It exists to disagree with the engine. So it was written from the contract's page alone, shares no type and no helper
+//! with the engine, and is slow on purpose: every accepted event stays in a plain list in the order of arrival, a value
+//! at an instant is found by reading that list anew, and every instant at which anything could conceivably change is judged.
+//!
+//! Each file answers one question:
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `event` | what is an event, and what does a condition see of it? |
+//! | `value`, `expr` | what does an expression yield, null and undefined included? |
+//! | `count`, `sum`, `silence` | what is this `let` at an instant? (`measure`: what all of them must answer) |
+//! | `attributes` | what is `customer.X`? |
+//! | `standing` | which level holds at an instant, and why none? |
+//! | `episode` | does an alert fire, change or resolve? |
+//! | `due` | at which instants could something change with no event arriving? |
+//! | `world` | late, duplicate, too old; clock, watermark, the order of judging |
+//! | `record` | what is published? |
+//! | `render` | the same rules as YAML and CEL text, for the engine |
+//! | `generate*`, `shrink`, `compare` | random cases, the small one in a failing one, the first difference |
+//! | `observe`, `coverage` | what did the random cases reach? |
+//! | `cases` | hand-written cases, each named after the sentence of the contract that it pins |
+//! | `metamorphic` | the model's own second opinion |
+
+pub mod attributes;
+pub mod cases;
+pub mod compare;
+pub mod count;
+pub mod coverage;
+pub mod due;
+pub mod episode;
+pub mod event;
+pub mod expr;
+pub mod generate;
+pub mod generate_events;
+pub mod generate_rules;
+pub mod measure;
+pub mod metamorphic;
+pub mod observe;
+pub mod record;
+pub mod render;
+pub mod rng;
+pub mod rule;
+pub mod shrink;
+pub mod silence;
+pub mod standing;
+pub mod sum;
+pub mod value;
+pub mod world;
+
+use event::Event;
+use rule::Rule;
+
+/// 2026-01-01T00:00:00Z in ms: the zero of every case's time line.
+pub const BASE_MS: i64 = 1_767_225_600_000;
+
+/// What a run is told besides rules and events.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_field_names, reason = "units stand last in names")]
+pub struct Settings {
+    pub max_out_of_orderness_ms: i64,
+    pub history_ms: i64,
+    /// After the last event the watermark advances to this instant; later events are left out.
+    pub until_ms: Option<i64>,
+}
+
+/// Everything that decides which alerts there are. Events are in the order of arrival, all in one partition.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub rules: Vec<Rule>,
+    pub events: Vec<Event>,
+    pub settings: Settings,
+}

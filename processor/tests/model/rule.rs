@@ -1,0 +1,62 @@
+//! A condition rule as data.
+
+use super::expr::Expr;
+use super::measure::Measure;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+pub const LADDER: [Severity; 5] = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        ["info", "low", "medium", "high", "critical"][self as usize]
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// `when: EXPR`, with `severity` given or not.
+    When(Expr, Option<Severity>),
+    Levels(Vec<(Severity, Expr)>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub id: String,
+    pub scope: Option<Expr>,
+    pub lets: Vec<(String, Measure)>,
+    pub require: Option<Expr>,
+    pub condition: Condition,
+    pub hold_ms: i64,
+    pub resolve_when: Option<Expr>,
+    pub keep_firing_ms: i64,
+    pub cooldown_ms: i64,
+}
+
+impl Rule {
+    /// Each level with its expression. "The severity is `medium` unless given."
+    pub fn levels(&self) -> Vec<(Severity, &Expr)> {
+        match &self.condition {
+            Condition::When(expr, severity) => vec![(severity.unwrap_or(Severity::Medium), expr)],
+            Condition::Levels(levels) => levels.iter().map(|(severity, expr)| (*severity, expr)).collect(),
+        }
+    }
+
+    /// Every expression whose truth the alert depends on.
+    pub fn expressions(&self) -> Vec<&Expr> {
+        let optional = [&self.scope, &self.require, &self.resolve_when].into_iter().flatten();
+        self.levels().into_iter().map(|(_, expr)| expr).chain(optional).collect()
+    }
+
+    pub fn measure(&self, name: &str) -> &Measure {
+        let found = self.lets.iter().find(|(known, _)| known == name);
+        &found.unwrap_or_else(|| panic!("{} has no value {name}", self.id)).1
+    }
+}

@@ -1,0 +1,184 @@
+//! Events in the order of arrival, clocks and the watermark: what is judged when, and in which order.
+//!
+//! One partition. Per customer everything due at or before its clock has been judged, always; the assertion in `episode`
+//! would notice if it had not.
+
+use super::coverage::Seen;
+use super::due::{Instants, next_due};
+use super::episode::{Episode, Transition};
+use super::event::{Event, PROFILE};
+use super::measure::Held;
+use super::observe;
+use super::record::record;
+use super::rule::Rule;
+use super::standing::{Moment, Standing};
+use super::{Case, Settings};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub struct Customer {
+    pub id: String,
+    /// All accepted events, in the order of arrival; nothing is ever dropped.
+    pub held: Vec<Held>,
+    /// One for each rule.
+    pub episodes: Vec<Episode>,
+    /// The latest instant that was judged.
+    pub judged: i64,
+}
+
+/// What led to an instant being judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    OwnEvent,
+    LateEvent,
+    DueBeforeOwnEvent,
+    DueByWatermark,
+    DueByUntil,
+}
+
+/// One judgement of one rule, for whoever wants to look on.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    pub moment: Moment<'a>,
+    pub history_ms: i64,
+    pub cause: Cause,
+    pub before: &'a Episode,
+    pub standing: Standing,
+    pub transition: Option<Transition>,
+}
+
+/// The records in order, and what else there is to know of the run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub records: Vec<serde_json::Value>,
+    pub seen: Seen,
+}
+
+#[derive(Debug)]
+struct World<'a> {
+    rules: &'a [Rule],
+    settings: &'a Settings,
+    instants: Instants,
+    watermark: Option<i64>,
+    accepted: usize,
+    customers: BTreeMap<String, Customer>,
+    outcome: Outcome,
+}
+
+pub fn run(case: &Case) -> Outcome {
+    run_at(case, Instants::Candidates)
+}
+
+pub fn run_at(case: &Case, instants: Instants) -> Outcome {
+    let mut world = World {
+        rules: &case.rules,
+        settings: &case.settings,
+        instants,
+        watermark: None,
+        accepted: 0,
+        customers: BTreeMap::new(),
+        outcome: Outcome::default(),
+    };
+    for event in &case.events {
+        world.arrive(event);
+    }
+    world.finish();
+    observe::records(&world.outcome.records, &mut world.outcome.seen);
+    world.outcome
+}
+
+impl World<'_> {
+    fn arrive(&mut self, event: &Event) {
+        if self.settings.until_ms.is_some_and(|until| event.at > until) {
+            self.outcome.seen.note("left out after `until`");
+            return;
+        }
+        let clock = self.clock(&event.customer);
+        let held = self.customers.get(&event.customer).map_or(&[][..], |customer| &customer.held);
+        let duplicate = held.iter().any(|held| held.event.id == event.id && held.event.at == event.at);
+        let too_old = clock.is_some_and(|clock| event.at < clock - self.settings.history_ms);
+        observe::arrival(event, held, clock, self.settings, &mut self.outcome.seen);
+        if duplicate || (too_old && event.kind != PROFILE) {
+            return;
+        }
+        match clock {
+            Some(clock) if event.at <= clock => {
+                self.accept(event, too_old);
+                self.judge(&event.customer, clock, Cause::LateEvent);
+            }
+            _ => {
+                while let Some(due) = self.due(&event.customer).filter(|due| *due < event.at) {
+                    self.judge(&event.customer, due, Cause::DueBeforeOwnEvent);
+                }
+                self.accept(event, false);
+                self.judge(&event.customer, event.at, Cause::OwnEvent);
+            }
+        }
+        let moved = event.at - self.settings.max_out_of_orderness_ms;
+        self.advance(moved, Cause::DueByWatermark);
+    }
+
+    fn finish(&mut self) {
+        if let Some(until) = self.settings.until_ms {
+            self.advance(until, Cause::DueByUntil);
+        }
+    }
+
+    /// The later of the watermark as it stands and the customer's own latest event.
+    fn clock(&self, customer: &str) -> Option<i64> {
+        let held = self.customers.get(customer).map_or(&[][..], |customer| &customer.held);
+        held.iter().map(|held| held.event.at).max().max(self.watermark)
+    }
+
+    fn accept(&mut self, event: &Event, attributes_only: bool) {
+        let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer {
+            id: event.customer.clone(),
+            held: vec![],
+            episodes: vec![Episode::default(); self.rules.len()],
+            judged: i64::MIN,
+        });
+        customer.held.push(Held { arrival: self.accepted, event: event.clone(), attributes_only });
+        self.accepted += 1;
+    }
+
+    fn due(&self, customer: &str) -> Option<i64> {
+        let customer = self.customers.get(customer)?;
+        next_due(self.rules, customer, customer.judged, self.instants)
+    }
+
+    /// The watermark never goes back. What it makes due is judged by (instant, `customer_id`).
+    fn advance(&mut self, to: i64, cause: Cause) {
+        let watermark = self.watermark.map_or(to, |watermark| watermark.max(to));
+        self.watermark = Some(watermark);
+        loop {
+            let due = self.customers.keys().filter_map(|customer| Some((self.due(customer)?, customer)));
+            match due.min() {
+                Some((due, customer)) if due <= watermark => {
+                    let customer = customer.clone();
+                    self.judge(&customer, due, cause);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Rule by rule, with all accepted events up to the instant.
+    fn judge(&mut self, customer: &str, at: i64, cause: Cause) {
+        let customer = self.customers.get_mut(customer).expect("only a known customer is judged");
+        assert!(at >= customer.judged, "judging went back in time");
+        assert!(customer.held.iter().all(|held| held.event.at <= at), "an event lies ahead of its customer's clock");
+        customer.judged = at;
+        for (rule, episode) in self.rules.iter().zip(&mut customer.episodes) {
+            let moment = Moment { rule, held: &customer.held, at };
+            let standing = moment.standing();
+            let before = episode.clone();
+            let transition = episode.judge(rule, standing, at);
+            if let Some(transition) = transition {
+                self.outcome.records.push(record(&moment, &customer.id, episode, transition));
+            }
+            let history_ms = self.settings.history_ms;
+            let judgement = Judgement { moment, history_ms, cause, before: &before, standing, transition };
+            observe::judgement(&judgement, &mut self.outcome.seen);
+        }
+    }
+}
