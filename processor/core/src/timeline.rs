@@ -11,10 +11,11 @@ use crate::event::Record;
 use crate::time::Millis;
 use crate::varint::{self, Reader};
 
-/// Events in a chunk when it is sealed.
-pub const SEALED_EVENTS: usize = 64;
+/// Events in a chunk when it is sealed. The tail is written with the customer's head at every change: with 32 a customer
+/// with 60 events costs about half the bytes of 64, and reads as fast.
+pub const SEALED_EVENTS: usize = 32;
 /// Events in a chunk, swollen by late ones, when it is split in two.
-const SPLIT_EVENTS: usize = 2 * SEALED_EVENTS;
+const SPLIT_EVENTS: usize = 4 * SEALED_EVENTS;
 
 /// An event of the timeline.
 #[derive(Clone, Copy, Debug)]
@@ -349,10 +350,10 @@ mod tests {
             timeline.insert(arrival, record(&mut writer, arrival as usize));
         }
         assert!(timeline.forget_before(100));
-        assert_eq!(timeline.range(Millis::MIN, Millis::MAX).next().unwrap().occurred_at, 64);
+        assert_eq!(timeline.range(Millis::MIN, Millis::MAX).next().unwrap().occurred_at, 96);
         assert!(timeline.forget_before(195));
         assert_eq!(timeline.range(Millis::MIN, Millis::MAX).map(|entry| entry.occurred_at).collect::<Vec<_>>(), (195..200).collect::<Vec<_>>());
         assert!(!timeline.forget_before(195));
-        assert_eq!(timeline.written(), [0, 1, 2]);
+        assert_eq!(timeline.written(), [0, 1, 2, 3, 4, 5]);
     }
 }

@@ -6,8 +6,16 @@ use std::path::PathBuf;
 use clap::Args;
 use tocsin::config::keys::NAMED_FLAGS;
 use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
+use tocsin::service::{self, Plan};
+#[cfg(not(feature = "rocksdb"))]
+use tocsin::store::MemoryStore;
+use tocsin::store::StoreError;
+#[cfg(feature = "rocksdb")]
+use tocsin::store::{RocksOptions, RocksStore};
+use tocsin::task::world::PartitionId;
 use tocsin::telemetry::logging;
 
+use super::arguments;
 use super::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -81,9 +89,33 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// Runs until told to end. Logging is set up, the configuration is checked.
-#[allow(clippy::needless_pass_by_value, reason = "what runs will own it")]
 fn start(config: Config) -> anyhow::Result<()> {
-    Err(Failure::failed(format!("`{}` cannot run: the processing loop is not built yet", config.application)).into())
+    let schemas = arguments::schemas(config.schemas.as_deref())?;
+    let rules = arguments::rules(&config.rules, &schemas, config.time.history)?;
+    let stop = service::stop_on_signals()?;
+    let open = open_stores(&config)?;
+    service::start(&Plan { config, rules, schemas }, stop, open)?.wait()
+}
+
+/// How the store of a partition is opened: a directory of its own below the state directory.
+#[cfg(feature = "rocksdb")]
+fn open_stores(
+    config: &Config,
+) -> anyhow::Result<impl Fn(PartitionId) -> Result<RocksStore, StoreError> + Clone + Send + 'static> {
+    let folder = config.application_dir().join(&config.topics.events);
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        let what = format!("the state directory {} cannot be made", folder.display());
+        Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
+    })?;
+    // The other half of the budget is for decoded customers.
+    let shared = RocksOptions::new((config.memory_budget / 3) as usize);
+    Ok(move |partition: PartitionId| RocksStore::open(&folder.join(partition.to_string()), &shared))
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn open_stores(_: &Config) -> anyhow::Result<fn(PartitionId) -> Result<MemoryStore, StoreError>> {
+    let what = "this build has no RocksDB, so it cannot keep state";
+    Err(Failure::failed(what).hint("build it with its default features: make build").into())
 }
 
 fn print(text: &str) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::avro::{put_bytes, put_double, put_header, put_long, put_text, put_unscaled};
 use super::decode::{Decoder, Malformed};
-use super::schemas::{Schemas, Step, Target, Wire};
+use super::schemas::{Schemas, Step, Target, TypeSchema, Wire};
 use std::sync::Arc;
 use tocsin_core::decimal::Decimal;
 use tocsin_core::event::{Event, FieldName, FieldValue, Record};
@@ -41,15 +41,7 @@ pub fn encode_event(schemas: &Schemas, event: &Event<'_>, out: &mut Vec<u8>) -> 
     let start = out.len();
     put_header(out, schema.fingerprint);
     for step in &schema.plan.steps {
-        let written = match step.target {
-            Target::Id => Ok(put_text(out, event.record.id())),
-            Target::Type => Ok(put_text(out, &schema.name)),
-            Target::CustomerId => Ok(put_text(out, event.customer_id)),
-            Target::OccurredAt => Ok(put_long(out, event.occurred_at)),
-            Target::Slot(slot) => put_field(out, step, event.record.raw_field(slot)),
-            Target::Extras => put_extras(out, step, event.record),
-        };
-        if let Err(error) = written {
+        if let Err(error) = put_step(out, schema, step, event) {
             out.truncate(start);
             return Err(error);
         }
@@ -57,17 +49,30 @@ pub fn encode_event(schemas: &Schemas, event: &Event<'_>, out: &mut Vec<u8>) -> 
     Ok(())
 }
 
+fn put_step(out: &mut Vec<u8>, schema: &TypeSchema, step: &Step, event: &Event<'_>) -> Result<(), Malformed> {
+    match step.target {
+        Target::Id => put_text(out, event.record.id()),
+        Target::Type => put_text(out, &schema.name),
+        Target::CustomerId => put_text(out, event.customer_id),
+        Target::OccurredAt => put_long(out, event.occurred_at),
+        Target::Slot(slot) => put_field(out, step, event.record.raw_field(slot))?,
+        Target::Extras => put_extras(out, step, event.record)?,
+    }
+    Ok(())
+}
+
 fn put_field(out: &mut Vec<u8>, step: &Step, value: Option<FieldValue<'_>>) -> Result<(), Malformed> {
     match (step.null, value) {
-        (None, None) => Err(Malformed::missing_field(&step.name)),
-        (Some(null), None) => Ok(put_long(out, i64::from(null))),
+        (None, None) => return Err(Malformed::missing_field(&step.name)),
+        (Some(null), None) => put_long(out, i64::from(null)),
         (null, Some(value)) => {
             if let Some(null) = null {
                 put_long(out, i64::from(1 - null));
             }
-            put_value(out, &step.wire, value).ok_or_else(|| misfit(&step.name, value))
+            put_value(out, &step.wire, value).ok_or_else(|| misfit(&step.name, value))?;
         }
     }
+    Ok(())
 }
 
 fn misfit(field: &str, value: FieldValue<'_>) -> Malformed {

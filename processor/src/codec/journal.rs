@@ -5,6 +5,7 @@
 
 use super::avro::{Reader, put_block, put_header, put_long, put_option, put_text, split_header};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use tocsin_core::event::stable_hash;
 use tocsin_core::time::Millis;
 
@@ -103,9 +104,16 @@ impl Context {
     /// The same for the same context, on every machine and in every release.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        let mut text = format!("{}\u{1f}{}", self.semantics, self.time_zone_data);
-        for part in self.settings.iter().flat_map(|(key, value)| [key, value]).chain(&self.schemas) {
-            text.push_str(&format!("\u{1f}{}\u{1f}{part}", part.len()));
+        // The lengths keep one part from running into the next.
+        let mut text = format!("{}\u{1f}{}", self.semantics, self.settings.len());
+        for part in self
+            .settings
+            .iter()
+            .flat_map(|(key, value)| [key, value])
+            .chain([&self.time_zone_data])
+            .chain(&self.schemas)
+        {
+            let _ = write!(text, "\u{1f}{}\u{1f}{part}", part.len());
         }
         stable_hash(&text)
     }
@@ -266,4 +274,3 @@ fn read_step(reader: &mut Reader<'_>) -> Option<Step> {
         _ => return None,
     })
 }
-

@@ -9,7 +9,7 @@
 //! rows        a customer, a timer, a position <-> rows of the store
 //! ```
 //!
-//! Avro's binary form is written and read by hand ([`avro`]): the schemas in use are flat, the plan of each is fixed
+//! Avro's binary form is written and read by hand (`avro.rs`): the schemas in use are flat, the plan of each is fixed
 //! when it is loaded, and the events of a year pass through here. The `apache-avro` crate parses the schemas, and in the
 //! tests reads and writes the same bytes. Nothing here knows Kafka or the store.
 

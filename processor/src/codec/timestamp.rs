@@ -6,7 +6,7 @@ const PER_SECOND: i64 = 1_000;
 
 /// Reads RFC 3339 with any offset. Digits beyond milliseconds are cut off, a leap second is the first second of the
 /// next minute. `None` if the text is no instant; the range is for the caller to check.
-pub(crate) fn parse(text: &str) -> Option<Millis> {
+pub fn parse(text: &str) -> Option<Millis> {
     parse_utc(text.as_bytes()).or_else(|| Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()))
 }
 
@@ -84,7 +84,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 
 /// Appends `2026-01-01T00:00:00.000Z`. An instant outside the range of events is written as the nearest one in it: the
 /// form has four digits for the year.
-pub(crate) fn write(out: &mut Vec<u8>, at: Millis) {
+pub fn write(out: &mut Vec<u8>, at: Millis) {
     let at = at.clamp(EARLIEST, LATEST);
     let (year, month, day) = civil_from_days(at.div_euclid(DAY));
     let ms = at.rem_euclid(DAY);

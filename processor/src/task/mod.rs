@@ -20,7 +20,7 @@ use tocsin_core::engine::Engine;
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::time::Duration;
 
-pub use partition_task::{Audience, Task};
+pub use partition_task::{Audience, REFUSALS, Task};
 pub use worker::{Stop, Worker};
 
 use crate::codec::alert::AlertWriter;

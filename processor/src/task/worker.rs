@@ -47,6 +47,9 @@ pub struct Worker<W: World> {
     last_commit: Millis,
     last_write: Millis,
     feed_is_broken: bool,
+    has_joined: bool,
+    /// Whose lag is looked up next.
+    lag_turn: usize,
 }
 
 /// A task and what is shown of it.
@@ -69,17 +72,20 @@ impl<W: World> Worker<W> {
             last_commit: now,
             last_write: now,
             feed_is_broken: false,
+            has_joined: false,
+            lag_turn: 0,
         }
     }
 
-    /// Works until `stop` is set, then publishes and writes what is left. `alive` is called each round.
+    /// Works until `stop` is set, then publishes and writes what is left. `alive` is called each round, with whether the
+    /// group has given this worker its partitions.
     ///
     /// # Errors
     /// What no restore mends.
-    pub fn run(&mut self, stop: &Stop, mut alive: impl FnMut()) -> Result<(), WorldError> {
+    pub fn run(&mut self, stop: &Stop, mut alive: impl FnMut(bool)) -> Result<(), WorldError> {
         self.world.fence()?;
         while !stop.load(Ordering::Relaxed) {
-            alive();
+            alive(self.has_joined);
             match self.round() {
                 Err(WorldError::Transient(message)) => {
                     tracing::warn!(worker = self.number, message, "a call to Kafka failed; it will be repeated");
@@ -255,7 +261,19 @@ impl<W: World> Worker<W> {
             return Ok(());
         }
         self.last_write = now;
-        self.write_all()
+        self.write_all()?;
+        self.look_up_lag();
+        Ok(())
+    }
+
+    /// Asks for the end of one partition after the other, so that many partitions do not make many questions.
+    fn look_up_lag(&mut self) {
+        self.lag_turn = (self.lag_turn + 1) % self.tasks.len().max(1);
+        let Some(Running { task, gauges }) = self.tasks.values().nth(self.lag_turn) else { return };
+        if let Ok(end) = self.world.end_of(task.partition) {
+            let lag = if task.end.is_some() { 0 } else { end - task.next };
+            gauges.set_lag(u64::try_from(lag).unwrap_or(0));
+        }
     }
 
     fn write_all(&mut self) -> Result<(), WorldError> {
@@ -268,7 +286,9 @@ impl<W: World> Worker<W> {
 
     fn assigned(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
         Rebalanced { worker: self.number, partitions: self.tasks.len() + partitions.len() }.emit(&self.shared.metrics);
-        self.restore_all(partitions)
+        self.restore_all(partitions)?;
+        self.has_joined = true;
+        Ok(())
     }
 
     fn restore_all(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {

@@ -17,6 +17,7 @@ mod json;
 mod text;
 
 use super::schemas::Schemas;
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use tocsin_core::alert::{Details, Severity, Transition};
 use tocsin_core::event::{FieldId, PROFILE};
@@ -40,7 +41,7 @@ const CUSTOMER: [&str; 6] = ["name", "owner", "region", "segment", "tier", "stag
 pub fn alert_id(rule_id: &str, customer_id: &str, item: Option<&str>, fired_at: Millis, refire: u32) -> Uuid {
     let mut name = format!("{rule_id}\u{1f}{customer_id}\u{1f}{}\u{1f}{fired_at}", item.unwrap_or_default());
     if refire > 0 {
-        name.push_str(&format!("\u{1f}{refire}"));
+        let _ = write!(name, "\u{1f}{refire}");
     }
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
@@ -139,9 +140,12 @@ impl<'a> Facts<'a> {
     fn notify(&self) -> impl Iterator<Item = Recipient<'a>> {
         let severity = self.transition.severity;
         let concerned = move |levels: &[Severity]| levels.is_empty() || levels.contains(&severity);
-        self.rule.presentation.notify.iter().filter(move |notify| concerned(&notify.levels)).flat_map(|notify| {
-            notify.roles.iter().map(|role| Recipient { role, channels: &notify.channels })
-        })
+        self.rule
+            .presentation
+            .notify
+            .iter()
+            .filter(move |notify| concerned(&notify.levels))
+            .flat_map(|notify| notify.roles.iter().map(|role| Recipient { role, channels: &notify.channels }))
     }
 
     /// Whom a role stands for: the attribute of that name, as a text.

@@ -190,7 +190,7 @@ fn extras<'p>(
                 Some(wire) => Some(scalar(reader, wire, name)?),
             };
             let Some(output) = output.as_deref_mut() else { continue };
-            if is_reserved(name) || plan.slot(name, 0).is_some() {
+            if is_reserved(name) || plan.slot(name.as_bytes(), 0).is_some() {
                 output.ignored += 1;
             } else {
                 output.extras.push(name.into(), value)?;

@@ -10,6 +10,8 @@ use tocsin_core::decimal::Decimal;
 use tocsin_core::event::{FieldId, FieldKind, FieldValue, RecordWriter};
 use tocsin_core::time::Millis;
 
+/// The member that holds further extras, if the type is open.
+const EXTRAS: &[u8] = b"extras";
 /// An entry of [`Buffers::slots`] that nothing fills.
 const NONE: u32 = u32::MAX;
 
@@ -47,9 +49,18 @@ pub(super) fn decode<'p>(
 }
 
 /// The key of a member, its escapes resolved.
-#[inline]
 fn key<'t>(text: &'t str, member: &Member) -> Cow<'t, str> {
     resolved(member.key.of(text), member.key_escaped)
+}
+
+/// The same, to compare it; escapes are resolved in `buffer`.
+#[inline]
+fn key_bytes<'t>(text: &'t str, member: &Member, buffer: &'t mut String) -> &'t [u8] {
+    if !member.key_escaped {
+        return member.key.bytes_of(text);
+    }
+    unescape(member.key.of(text), buffer);
+    buffer.as_bytes()
 }
 
 fn resolved(raw: &str, escaped: bool) -> Cow<'_, str> {
@@ -61,20 +72,20 @@ fn resolved(raw: &str, escaped: bool) -> Cow<'_, str> {
     plain.into()
 }
 
-/// Takes the common fields from the members.
+/// Finds the common fields among the members.
 fn take_common(text: &str, buffers: &mut Buffers) -> Common {
     let mut common = Common::default();
-    buffers.members.retain(|member| {
-        let place = match &*key(text, member) {
-            "id" => &mut common.id,
-            "type" => &mut common.event_type,
-            "customer_id" => &mut common.customer_id,
-            "occurred_at" => &mut common.occurred_at,
-            _ => return true,
+    for member in &mut buffers.members {
+        let place = match key_bytes(text, member, &mut buffers.scratch) {
+            b"id" => &mut common.id,
+            b"type" => &mut common.event_type,
+            b"customer_id" => &mut common.customer_id,
+            b"occurred_at" => &mut common.occurred_at,
+            _ => continue,
         };
         *place = Some(*member);
-        false
-    });
+        member.taken = true;
+    }
     common
 }
 
@@ -152,15 +163,15 @@ fn fields(text: &str, plan: &Plan, buffers: &mut Buffers) -> Result<u64, Malform
     let mut extras = Extras::default();
     let mut ignored = if plan.open { nested_extras(text, plan, members, &mut extras)? } else { 0 };
     let mut expected = 0;
-    for (place, member) in members.iter().enumerate() {
-        let name = key(text, member);
-        if let Some(slot) = plan.slot(&name, expected) {
+    for (place, member) in members.iter().enumerate().filter(|(_, member)| !member.taken) {
+        let name = key_bytes(text, member, scratch);
+        if let Some(slot) = plan.slot(name, expected) {
             slots[slot] = place as u32;
             expected = slot + 1;
-        } else if plan.open && name == "extras" {
+        } else if plan.open && name == EXTRAS {
             // Done before, so that the flat form wins.
         } else {
-            ignored += extra(text, plan, name, member, &mut extras)?;
+            ignored += extra(text, plan, member, &mut extras)?;
         }
     }
     for (slot, (field, place)) in plan.fields.iter().zip(slots.iter()).enumerate() {
@@ -179,38 +190,35 @@ fn nested_extras<'p>(
     members: &[Member],
     extras: &mut Extras<'p>,
 ) -> Result<u64, Malformed> {
-    const FIELD: &str = "extras";
-    let Some(object) = members.iter().rfind(|member| key(text, member) == FIELD) else { return Ok(0) };
+    let is_extras = |member: &&Member| key(text, member).as_bytes() == EXTRAS;
+    let Some(object) = members.iter().rfind(is_extras) else { return Ok(0) };
     match object.kind {
         Kind::Null => return Ok(0),
         Kind::Object => {}
-        other => return Err(Malformed::wrong_type(FIELD, "an object", other.describe())),
+        other => return Err(Malformed::wrong_type("extras", "an object", other.describe())),
     }
     let mut nested = Vec::new();
     scan::members(text, object.value.start(), &mut nested)?;
     let mut ignored = 0;
     for member in &nested {
         let name = key(text, member);
-        if is_reserved(&name) || plan.slot(&name, 0).is_some() {
+        if is_reserved(&name) || plan.slot(name.as_bytes(), 0).is_some() {
             ignored += 1;
         } else {
-            ignored += extra(text, plan, name, member, extras)?;
+            ignored += extra(text, plan, member, extras)?;
         }
     }
     Ok(ignored)
 }
 
 /// Keeps a field that the schema does not have, if the type is open and the value plain; else 1 for one ignored field.
-fn extra<'p>(
-    text: &'p str,
-    plan: &Plan,
-    name: Cow<'p, str>,
-    member: &Member,
-    extras: &mut Extras<'p>,
-) -> Result<u64, Malformed> {
+fn extra<'p>(text: &'p str, plan: &Plan, member: &Member, extras: &mut Extras<'p>) -> Result<u64, Malformed> {
+    if !plan.open {
+        return Ok(1);
+    }
+    let name = key(text, member);
     let raw = member.value.of(text);
     let value = match member.kind {
-        _ if !plan.open => return Ok(1),
         Kind::Object | Kind::Array => return Ok(1),
         Kind::Null => None,
         Kind::True => Some(Scalar::Bool(true)),

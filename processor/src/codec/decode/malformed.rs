@@ -64,7 +64,10 @@ impl Malformed {
     }
 
     pub(crate) fn unknown_format(first: u8) -> Self {
-        malformed(UNKNOWN_FORMAT, format!("neither a JSON object nor an Avro single object: it begins with the byte {first:#04x}"))
+        malformed(
+            UNKNOWN_FORMAT,
+            format!("neither a JSON object nor an Avro single object: it begins with the byte {first:#04x}"),
+        )
     }
 
     pub(crate) fn schema_registry() -> Self {
@@ -130,7 +133,10 @@ impl Malformed {
     }
 
     pub(crate) fn number_out_of_range(field: &str, number: &str) -> Self {
-        Self::out_of_range(field, &format!("{} is beyond 922337203685477.5807, the largest number there is", excerpt(number)))
+        Self::out_of_range(
+            field,
+            &format!("{} is beyond 922337203685477.5807, the largest number there is", excerpt(number)),
+        )
     }
 
     pub(crate) fn too_large(message: String) -> Self {
@@ -138,11 +144,13 @@ impl Malformed {
     }
 }
 
-/// The beginning of a text from the payload, short enough for a log line.
-fn excerpt(text: &str) -> std::borrow::Cow<'_, str> {
+/// The beginning of a text from the payload, fit for a log line: short, and without control characters.
+fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 40;
-    match text.char_indices().nth(CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &text[..end]).into(),
-        None => text.into(),
+    let mut chars = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let mut excerpt: String = chars.by_ref().take(CHARS_MAX).collect();
+    if chars.next().is_some() {
+        excerpt.push_str("...");
     }
+    excerpt
 }

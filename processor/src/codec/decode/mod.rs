@@ -22,8 +22,9 @@ pub use malformed::{Malformed, REASONS};
 pub const ID_BYTES_MAX: usize = 1_024;
 /// Most extras in one event. The attributes of a customer are kept for good, so their number must have a bound.
 pub const EXTRAS_MAX: usize = 256;
-/// Largest payload, in bytes. Brokers take a mebibyte unless told otherwise.
-pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
+/// Largest payload, in bytes. Brokers take a mebibyte unless told otherwise; the buffers grow to a few times the
+/// largest payload seen.
+pub const PAYLOAD_BYTES_MAX: usize = 8 << 20;
 
 /// Joins the parts of an alert's id, so no id may hold it.
 const UNIT_SEPARATOR: u8 = 0x1f;
@@ -63,7 +64,10 @@ impl Decoder {
     /// the payload and the schemas, so a replay refuses the same events.
     pub fn decode<'a>(&'a mut self, payload: &'a [u8]) -> Result<Event<'a>, Malformed> {
         if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(Malformed::too_large(format!("the payload has {} bytes, more than {PAYLOAD_BYTES_MAX}", payload.len())));
+            return Err(Malformed::too_large(format!(
+                "the payload has {} bytes, more than {PAYLOAD_BYTES_MAX}",
+                payload.len()
+            )));
         }
         let text = without_preamble(payload);
         let (head, ignored) = match text {

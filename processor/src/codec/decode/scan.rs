@@ -1,8 +1,10 @@
 //! Finds the members of a JSON object, without making anything of them.
 //!
 //! The grammar is that of RFC 8259, nothing more: what `serde_json` takes for an object, this takes, and nothing else
-//! (the tests compare the two). It exists because numbers must be read exactly from their text, and because it takes a
-//! third of the time. No recursion: the depth of nesting is bounded by [`DEPTH_MAX`].
+//! (the tests compare the two). It exists because the type of an event, and so the meaning of its members, may come
+//! last; because a number is read from its text, exactly, which `serde_json` does not promise by default; and because
+//! members found need no memory of their own. It takes about the time that `serde_json` takes to fill a fixed struct.
+//! No recursion: the depth of nesting is bounded by [`DEPTH_MAX`].
 
 use super::Malformed;
 
@@ -20,6 +22,12 @@ impl Span {
     #[inline]
     pub fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// As [`Span::of`], for comparing: a text must be checked to begin and end between characters.
+    #[inline]
+    pub fn bytes_of(self, text: &str) -> &[u8] {
+        text.as_bytes().get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     pub fn start(self) -> usize {
@@ -62,45 +70,62 @@ pub(super) struct Member {
     pub key_escaped: bool,
     pub value: Span,
     pub kind: Kind,
+    /// For the caller to mark; at first false.
+    pub taken: bool,
 }
 
 /// Appends the members of the object that begins at `start`, and returns where it ends.
 pub(super) fn members(text: &str, start: usize, out: &mut Vec<Member>) -> Result<usize, Malformed> {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: start, text };
-    scanner.expect(b'{', "an object must begin with `{`")?;
-    scanner.space();
-    if scanner.skip(b'}') {
-        return Ok(scanner.at);
-    }
-    loop {
-        let (key, key_escaped) = scanner.key()?;
-        let (value, kind) = scanner.value()?;
-        out.push(Member { key, key_escaped, value, kind });
-        scanner.space();
-        if scanner.skip(b'}') {
-            return Ok(scanner.at);
-        }
-        scanner.expect(b',', "`,` or `}` must follow a value")?;
-        scanner.space();
+    let mut scanner = Scanner::new(text, start);
+    match scanner.members(out) {
+        Some(()) => Ok(scanner.at),
+        None => Err(Malformed::not_json(scanner.at, scanner.problem)),
     }
 }
 
 /// Checks that nothing but white space comes after `end`.
 pub(super) fn nothing_follows(text: &str, end: usize) -> Result<(), Malformed> {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: end, text };
+    let mut scanner = Scanner::new(text, end);
     scanner.space();
-    if scanner.at < text.len() { Err(scanner.fail("something follows the object")) } else { Ok(()) }
+    if scanner.at == text.len() { Ok(()) } else { Err(Malformed::not_json(scanner.at, "something follows the object")) }
 }
 
+/// Its methods return `None` where the text is not JSON; then `at` and `problem` tell where and why.
 struct Scanner<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
+    problem: &'static str,
 }
 
-impl Scanner<'_> {
-    fn fail(&self, what: &str) -> Malformed {
-        Malformed::not_json(self.at, what)
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str, at: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), at, problem: "" }
+    }
+
+    fn members(&mut self, out: &mut Vec<Member>) -> Option<()> {
+        self.expect(b'{', "an object must begin with `{`")?;
+        self.space();
+        if self.skip(b'}') {
+            return Some(());
+        }
+        loop {
+            let (key, key_escaped) = self.key()?;
+            let (value, kind) = self.value()?;
+            out.push(Member { key, key_escaped, value, kind, taken: false });
+            self.space();
+            if self.skip(b'}') {
+                return Some(());
+            }
+            self.expect(b',', "`,` or `}` must follow a value")?;
+            self.space();
+        }
+    }
+
+    #[cold]
+    fn fail<T>(&mut self, problem: &'static str) -> Option<T> {
+        self.problem = problem;
+        None
     }
 
     #[inline]
@@ -123,35 +148,35 @@ impl Scanner<'_> {
     }
 
     #[inline]
-    fn expect(&mut self, byte: u8, what: &str) -> Result<(), Malformed> {
-        if self.skip(byte) { Ok(()) } else { Err(self.fail(what)) }
+    fn expect(&mut self, byte: u8, otherwise: &'static str) -> Option<()> {
+        if self.skip(byte) { Some(()) } else { self.fail(otherwise) }
     }
 
     #[inline]
     fn span(&self, start: usize) -> Span {
-        // Payloads are at most 64 MiB.
+        // Payloads are far below 4 GiB, see `PAYLOAD_BYTES_MAX`.
         Span { start: start as u32, end: self.at as u32 }
     }
 
     /// A key and the colon after it.
     #[inline]
-    fn key(&mut self) -> Result<(Span, bool), Malformed> {
+    fn key(&mut self) -> Option<(Span, bool)> {
         self.expect(b'"', "a key in quotes is missing")?;
         let key = self.string()?;
         self.space();
         self.expect(b':', "`:` must follow a key")?;
         self.space();
-        Ok(key)
+        Some(key)
     }
 
     #[inline]
-    fn value(&mut self) -> Result<(Span, Kind), Malformed> {
+    fn value(&mut self) -> Option<(Span, Kind)> {
         let start = self.at;
         let kind = match self.peek() {
             Some(b'"') => {
                 self.at += 1;
                 let (span, escaped) = self.string()?;
-                return Ok((span, if escaped { Kind::EscapedText } else { Kind::Text }));
+                return Some((span, if escaped { Kind::EscapedText } else { Kind::Text }));
             }
             Some(b'-' | b'0'..=b'9') => self.number()?,
             Some(b'n') => self.word("null", Kind::Null)?,
@@ -159,23 +184,23 @@ impl Scanner<'_> {
             Some(b'f') => self.word("false", Kind::False)?,
             Some(b'{') => self.nested(Kind::Object)?,
             Some(b'[') => self.nested(Kind::Array)?,
-            Some(_) => return Err(self.fail("this is no value")),
-            None => return Err(self.fail("it ends where a value should be")),
+            Some(_) => return self.fail("this is no value"),
+            None => return self.fail("it ends where a value should be"),
         };
-        Ok((self.span(start), kind))
+        Some((self.span(start), kind))
     }
 
-    fn word(&mut self, word: &str, kind: Kind) -> Result<Kind, Malformed> {
+    fn word(&mut self, word: &str, kind: Kind) -> Option<Kind> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.fail("this is no value"));
+            return self.fail("this is no value");
         }
         self.at += word.len();
-        Ok(kind)
+        Some(kind)
     }
 
     /// The rest of a string after its opening quote; whether it has escapes.
     #[inline]
-    fn string(&mut self) -> Result<(Span, bool), Malformed> {
+    fn string(&mut self) -> Option<(Span, bool)> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -184,20 +209,21 @@ impl Scanner<'_> {
                 Some(b'"') => {
                     let span = self.span(start);
                     self.at += 1;
-                    return Ok((span, escaped));
+                    return Some((span, escaped));
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    self.at += escape(self.text, self.at).ok_or_else(|| self.fail("this is no escape"))?.1;
+                    let Some((_, length)) = escape(self.text, self.at) else { return self.fail("this is no escape") };
+                    self.at += length;
                 }
-                Some(_) => return Err(self.fail("a control character stands in a text")),
-                None => return Err(self.fail("it ends within a text")),
+                Some(_) => return self.fail("a control character stands in a text"),
+                None => return self.fail("it ends within a text"),
             }
         }
     }
 
     #[inline]
-    fn number(&mut self) -> Result<Kind, Malformed> {
+    fn number(&mut self) -> Option<Kind> {
         self.skip(b'-');
         if !self.skip(b'0') {
             self.digits()?;
@@ -209,20 +235,20 @@ impl Scanner<'_> {
             let _ = self.skip(b'+') || self.skip(b'-');
             self.digits()?;
         }
-        Ok(Kind::Number)
+        Some(Kind::Number)
     }
 
     #[inline]
-    fn digits(&mut self) -> Result<(), Malformed> {
+    fn digits(&mut self) -> Option<()> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start { Err(self.fail("a digit is missing")) } else { Ok(()) }
+        if self.at == start { self.fail("a digit is missing") } else { Some(()) }
     }
 
     /// An object or array within the object: checked, and stepped over.
-    fn nested(&mut self, kind: Kind) -> Result<Kind, Malformed> {
+    fn nested(&mut self, kind: Kind) -> Option<Kind> {
         // One bit for each level: whether it is an object.
         let mut levels: u128 = 0;
         let mut depth = 0;
@@ -232,7 +258,7 @@ impl Scanner<'_> {
             if let Some(b'{' | b'[') = opens {
                 depth += 1;
                 if depth >= DEPTH_MAX {
-                    return Err(self.fail("it is nested too deep"));
+                    return self.fail("it is nested too deep");
                 }
                 let object = opens == Some(b'{');
                 levels = levels << 1 | u128::from(object);
@@ -251,13 +277,13 @@ impl Scanner<'_> {
             }
             // Here a value has ended.
             if self.close(&mut levels, &mut depth)? {
-                return Ok(kind);
+                return Some(kind);
             }
         }
     }
 
     /// After a value in a nested one: closes what ends here. Returns whether that was all, else the next value begins.
-    fn close(&mut self, levels: &mut u128, depth: &mut usize) -> Result<bool, Malformed> {
+    fn close(&mut self, levels: &mut u128, depth: &mut usize) -> Option<bool> {
         while *depth > 0 {
             let object = *levels & 1 == 1;
             self.space();
@@ -266,13 +292,13 @@ impl Scanner<'_> {
                 if object {
                     self.key()?;
                 }
-                return Ok(false);
+                return Some(false);
             }
             self.expect(if object { b'}' } else { b']' }, "`,` or a closing bracket must follow a value")?;
             *levels >>= 1;
             *depth -= 1;
         }
-        Ok(true)
+        Some(true)
     }
 }
 
@@ -347,6 +373,6 @@ pub(super) fn unescape(raw: &str, out: &mut String) {
 
 /// Whether a text is a JSON number.
 pub(super) fn is_number(text: &str) -> bool {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, text };
-    scanner.number().is_ok() && scanner.at == text.len()
+    let mut scanner = Scanner::new(text, 0);
+    scanner.number().is_some() && scanner.at == text.len()
 }

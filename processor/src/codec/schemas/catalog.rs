@@ -55,7 +55,10 @@ pub fn catalog_from_json(text: &str) -> Result<Catalog, String> {
         let fields = stored.fields.into_iter().map(Field::from).collect();
         let id = catalog.add(&stored.name, fields, stored.open)?;
         if id != stored.id {
-            return Err(format!("the event type `{}` has the number {}, here it would be {id}", stored.name, stored.id));
+            return Err(format!(
+                "the event type `{}` has the number {}, here it would be {id}",
+                stored.name, stored.id
+            ));
         }
     }
     Ok(catalog)
@@ -83,7 +86,10 @@ fn compatible_type(was: &EventType, is: &EventType) -> Result<(), String> {
     }
     for (place, field) in was.fields.iter().enumerate() {
         let Some(now) = is.fields.get(place) else {
-            return Err(format!("the field `{}` of `{name}` is gone: put it back; a field may be left empty, not removed", field.name));
+            return Err(format!(
+                "the field `{}` of `{name}` is gone: put it back; a field may be left empty, not removed",
+                field.name
+            ));
         };
         if now.name != field.name {
             return Err(format!(

@@ -10,7 +10,7 @@ mod plan;
 use super::avro;
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use tocsin_core::event::{Catalog, TypeId, stable_hash};
 
@@ -74,7 +74,10 @@ impl std::error::Error for SchemaError {}
 impl Schemas {
     /// The event types that ship with Tocsin.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the schemas are part of the program, and every test begins by loading them")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the schemas are part of the program, and every test begins by loading them"
+    )]
     pub fn shipped() -> Self {
         Self::from_sources(std::iter::empty::<(&str, &str)>()).expect("the schemas built in are valid")
     }
@@ -135,18 +138,15 @@ impl Schemas {
         };
         let json: serde_json::Value =
             serde_json::from_str(text).map_err(|error| refused(None, format!("is not JSON: {error}")))?;
-        let schema =
-            Schema::parse(&json).map_err(|error| refused(None, format!("is not an Avro schema: {error}")))?;
+        let schema = Schema::parse(&json).map_err(|error| refused(None, format!("is not an Avro schema: {error}")))?;
         let Schema::Record(record) = &schema else {
             return Err(refused(None, "must be a record, named as the event type".to_owned()));
         };
         let plan = Plan::new(record).map_err(|error| refused(error.field.as_deref(), error.message))?;
         let fingerprint = avro::fingerprint(&schema).map_err(|message| refused(None, message))?;
         let name = record.name.name();
-        let type_id = self
-            .catalog
-            .add(name, plan.catalog_fields(), plan.open)
-            .map_err(|message| refused(None, message))?;
+        let type_id =
+            self.catalog.add(name, plan.catalog_fields(), plan.open).map_err(|message| refused(None, message))?;
         let place = self.types.partition_point(|other| other.type_id < type_id);
         let source = json.to_string().into_boxed_str();
         self.types.insert(place, TypeSchema { type_id, name: name.into(), plan, fingerprint, source });
@@ -158,7 +158,8 @@ impl Schemas {
         for (_, other) in &mut self.fingerprints {
             *other += usize::from(*other >= place);
         }
-        let other = schema.fingerprint::<Rabin>().bytes.first_chunk().map_or(fingerprint, |bytes| u64::from_le_bytes(*bytes));
+        let other =
+            schema.fingerprint::<Rabin>().bytes.first_chunk().map_or(fingerprint, |bytes| u64::from_le_bytes(*bytes));
         for known in if other == fingerprint { vec![fingerprint] } else { vec![fingerprint, other] } {
             match self.fingerprints.binary_search_by_key(&known, |(fingerprint, _)| *fingerprint) {
                 Ok(_) => return Err(format!("another schema has the same fingerprint {known:016x}; rename a field")),
@@ -175,6 +176,7 @@ impl Schemas {
     }
 
     /// The texts of all schemas, by number of the type. [`Schemas::from_sources`] makes the same schemas of them.
+    #[must_use]
     pub fn sources(&self) -> impl ExactSizeIterator<Item = &str> {
         self.types.iter().map(|schema| &*schema.source)
     }
@@ -184,9 +186,11 @@ impl Schemas {
     pub fn fingerprint(&self) -> u64 {
         let mut text = catalog_to_json(&self.catalog);
         for schema in &self.types {
-            text.push_str(&format!(" {:016x}", schema.fingerprint));
+            let _ = write!(text, " {:016x}", schema.fingerprint);
             // Scales are no part of Avro's fingerprint, though they change what is read.
-            schema.plan.scales().for_each(|scale| text.push_str(&format!(",{scale}")));
+            for scale in schema.plan.scales() {
+                let _ = write!(text, ",{scale}");
+            }
         }
         stable_hash(&text)
     }

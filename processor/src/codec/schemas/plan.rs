@@ -147,11 +147,11 @@ impl Plan {
 
     /// The slot of the field called `name`. Tried first at `expected`: most events come in the order of their schema.
     #[inline]
-    pub fn slot(&self, name: &str, expected: usize) -> Option<usize> {
-        if self.fields.get(expected).is_some_and(|field| &*field.name == name) {
+    pub fn slot(&self, name: &[u8], expected: usize) -> Option<usize> {
+        if self.fields.get(expected).is_some_and(|field| field.name.as_bytes() == name) {
             return Some(expected);
         }
-        self.fields.iter().position(|field| &*field.name == name)
+        self.fields.iter().position(|field| field.name.as_bytes() == name)
     }
 }
 

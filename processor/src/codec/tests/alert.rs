@@ -1,0 +1,239 @@
+use crate::codec::alert::{AlertWriter, TransitionHasher, alert_id, hash_transitions};
+use crate::codec::schemas::Schemas;
+use apache_avro::reader::datum::GenericDatumReader;
+use std::sync::Arc;
+use tocsin_core::alert::{Details, Episode, Reason, Severity, Transition, TransitionKind};
+use tocsin_core::attributes::Attribute;
+use tocsin_core::expr::AttributeRef;
+use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, RuleSet, Task, Template, TemplatePart};
+use tocsin_core::time::{DAY, HOUR};
+use tocsin_core::value::OwnedValue;
+
+/// 2026-01-01T00:00:00Z.
+const NEW_YEAR: i64 = 1_767_225_600_000;
+
+fn template(parts: Vec<TemplatePart>) -> Template {
+    Template { parts }
+}
+
+fn text(text: &str) -> TemplatePart {
+    TemplatePart::Text(text.into())
+}
+
+fn presentation() -> Presentation {
+    let notify = |levels: &[Severity], roles: &[&str], channels: &[&str]| Notify {
+        levels: levels.to_vec(),
+        roles: roles.iter().map(|role| (*role).into()).collect(),
+        channels: channels.iter().map(|channel| (*channel).into()).collect(),
+    };
+    let complaints = || vec![TemplatePart::Let(0), text(" complaints, silent for "), TemplatePart::Let(1)];
+    let zh = vec![text("7天内"), TemplatePart::Let(0), text("次投诉，"), TemplatePart::Let(1), text("未联系")];
+    Presentation {
+        labels: vec![("team".into(), "care".into()), ("area".into(), "\"x\"".into())],
+        summary: vec![("en".into(), template(complaints())), ("zh".into(), template(zh))],
+        notify: vec![
+            notify(&[Severity::High], &["owner", "sales_lead"], &["email"]),
+            notify(&[Severity::Critical], &["board"], &["phone"]),
+            notify(&[], &["region"], &[]),
+        ],
+        task: Some(Task {
+            title: vec![("en".into(), template(vec![text("Call "), TemplatePart::Attribute(AttributeRef::Slot(0))]))],
+            assignee: Some("owner".into()),
+            due: Some(2 * DAY),
+        }),
+    }
+}
+
+fn rules(presentation: Presentation) -> RuleSet {
+    let named = |name: &str| Let { name: name.into(), value: LetSource::Window(0) };
+    let rule = Rule {
+        id: "complaint-burst".into(),
+        key: RuleKey::of("complaint-burst"),
+        version: "5f3a".into(),
+        description: None,
+        scope: None,
+        lets: ["complaints", "quiet", "spent", "share"].map(named).into(),
+        require: None,
+        levels: Vec::new(),
+        hold: 0,
+        resolve_when: None,
+        keep_firing_for: 0,
+        cooldown: 0,
+        presentation,
+    };
+    RuleSet { rules: vec![rule], ..RuleSet::default() }
+}
+
+fn transition() -> Transition {
+    let attribute = |name, value: OwnedValue| Attribute { name, since: 0, value };
+    let slot = |slot, value: &str| attribute(AttributeRef::Slot(slot), OwnedValue::Text(value.into()));
+    let extra = |name: &str, value| attribute(AttributeRef::Extra(name.into()), value);
+    Transition {
+        rule: 0,
+        customer_id: "c-1".into(),
+        item: None,
+        kind: TransitionKind::SeverityChanged,
+        reason: Reason::SeverityRaised,
+        severity: Severity::High,
+        previous_severity: Some(Severity::Medium),
+        occurred_at: NEW_YEAR + DAY,
+        episode: Episode { fired_at: NEW_YEAR, refire: 0, sequence: 1, severity: Severity::High },
+        details: Some(Details {
+            values: vec![
+                OwnedValue::Number(3.0),
+                OwnedValue::Duration((90 * DAY + 2 * HOUR) as f64),
+                OwnedValue::Null,
+                OwnedValue::Number(0.25),
+            ],
+            customer: [
+                slot(1, "anna@example.com"),
+                slot(4, "gold"),
+                slot(0, "Łukasz \"Luk\" \n"),
+                extra("vip", OwnedValue::Bool(true)),
+                extra("board", OwnedValue::Text("b".into())),
+            ]
+            .into_iter()
+            .collect(),
+            evidence: vec!["t-1".into(), "t-2".into()],
+        }),
+    }
+}
+
+fn json(rules: RuleSet, transition: &Transition) -> String {
+    let mut out = Vec::new();
+    AlertWriter::new(Arc::new(rules), Arc::new(Schemas::shipped())).json(transition, NEW_YEAR + 2 * DAY + 7, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_record_is_that_of_the_contract() {
+    let expected = [
+        r#"{"alert_id":"99da54a5-8727-55f2-b8a1-8c4f9bd02004","sequence":1"#,
+        r#""transition":"severity_changed","reason":"severity_raised","severity":"high","previous_severity":"medium""#,
+        r#""rule_id":"complaint-burst","rule_version":"5f3a","customer_id":"c-1","item":null"#,
+        r#""occurred_at":"2026-01-02T00:00:00.000Z","detected_at":"2026-01-03T00:00:00.007Z","fired_at":"2026-01-01T00:00:00.000Z""#,
+        r#""values":{"complaints":3,"quiet":7783200,"spent":null,"share":0.25}"#,
+        r#""customer":{"name":"Łukasz \"Luk\" \n","owner":"anna@example.com","tier":"gold"}"#,
+        r#""labels":{"team":"care","area":"\"x\""}"#,
+        r#""summary":{"en":"3 complaints, silent for 90d 2h","zh":"7天内3次投诉，90天2小时未联系"}"#,
+        r#""notify":[{"role":"owner","recipient":"anna@example.com","channels":["email"]},{"role":"sales_lead","recipient":null,"channels":["email"]},{"role":"region","recipient":null,"channels":[]}]"#,
+        r#""task":{"title":{"en":"Call Łukasz \"Luk\" \n"},"assignee":{"role":"owner","recipient":"anna@example.com"},"due_at":"2026-01-03T00:00:00.000Z"}"#,
+        r#""evidence":["t-1","t-2"]}"#,
+    ]
+    .join(",");
+    assert_eq!(json(rules(presentation()), &transition()), expected);
+}
+
+#[test]
+fn a_rule_that_says_little_gives_a_record_with_every_field() {
+    let fired = Transition {
+        kind: TransitionKind::Fired,
+        reason: Reason::ConditionMet,
+        previous_severity: None,
+        item: Some("T 1".into()),
+        details: None,
+        ..transition()
+    };
+    let record: serde_json::Value = serde_json::from_str(&json(rules(Presentation::default()), &fired)).unwrap();
+    assert_eq!(record["item"], "T 1");
+    for field in ["values", "customer", "labels", "summary"] {
+        assert_eq!(record[field], serde_json::json!({}), "{field}");
+    }
+    for field in ["notify", "evidence"] {
+        assert_eq!(record[field], serde_json::json!([]), "{field}");
+    }
+    for field in ["previous_severity", "task"] {
+        assert!(record.as_object().unwrap()[field].is_null(), "{field}");
+    }
+}
+
+#[test]
+fn ids_are_those_of_the_contract() {
+    // Computed with Python's uuid module.
+    for (item, refire, expected) in [
+        (None, 0, "99da54a5-8727-55f2-b8a1-8c4f9bd02004"),
+        (None, 1, "77e875be-f87f-51c1-951e-4ecb65db46c6"),
+        (Some("T-1"), 0, "b742f93a-79c6-55fc-a72b-c2717255f1e2"),
+        (Some("T-1"), 2, "3d7af90c-d12d-561d-9eaa-5c4a0c257f4e"),
+    ] {
+        assert_eq!(
+            alert_id("complaint-burst", "c-1", item, NEW_YEAR, refire).to_string(),
+            expected,
+            "{item:?} {refire}"
+        );
+    }
+}
+
+/// The Avro form, read back by the Rust library, as JSON.
+fn avro(rules: RuleSet, transition: &Transition) -> serde_json::Value {
+    let mut out = Vec::new();
+    AlertWriter::new(Arc::new(rules), Arc::new(Schemas::shipped())).avro(transition, NEW_YEAR + 2 * DAY + 7, &mut out);
+    let schema = apache_avro::Schema::parse_str(include_str!("../../../../schemas/alert.avsc")).unwrap();
+    let mut datum = &out[10..];
+    let value = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut datum).unwrap();
+    assert!(datum.is_empty());
+    serde_json::Value::try_from(value).unwrap()
+}
+
+/// Brings JSON to the form in which the Rust library shows Avro: instants as numbers, absent attributes as null.
+fn as_avro(json: &str) -> serde_json::Value {
+    let mut record: serde_json::Value = serde_json::from_str(json).unwrap();
+    let to_number = |value: &mut serde_json::Value| {
+        if let Some(text) = value.as_str() {
+            *value = chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis().into();
+        }
+    };
+    for field in ["occurred_at", "detected_at", "fired_at"] {
+        to_number(&mut record[field]);
+    }
+    if !record["task"].is_null() {
+        to_number(&mut record["task"]["due_at"]);
+    }
+    for name in ["name", "owner", "region", "segment", "tier", "stage"] {
+        record["customer"].as_object_mut().unwrap().entry(name).or_insert(serde_json::Value::Null);
+    }
+    for value in record["values"].as_object_mut().unwrap().values_mut().filter(|value| value.is_number()) {
+        *value = value.as_f64().into();
+    }
+    record
+}
+
+#[test]
+fn avro_says_the_same_as_json() {
+    let resolved = Transition { item: Some("T-1".into()), details: None, severity: Severity::Low, ..transition() };
+    for transition in [transition(), resolved] {
+        for presentation in [presentation(), Presentation::default()] {
+            let json = json(rules(presentation.clone()), &transition);
+            assert_eq!(avro(rules(presentation), &transition), as_avro(&json));
+        }
+    }
+}
+
+#[test]
+fn the_hash_covers_all_but_the_details() {
+    let set = rules(Presentation::default());
+    let base = transition();
+    let hash = |transition: &Transition| hash_transitions(&set, std::slice::from_ref(transition));
+    assert_eq!(hash(&base), 6_705_674_994_333_982_889, "stable over releases");
+    assert_eq!(hash(&base), hash(&Transition { details: None, ..base.clone() }));
+    let episode = base.episode;
+    let others = [
+        Transition { customer_id: "c-2".into(), ..base.clone() },
+        Transition { item: Some("".into()), ..base.clone() },
+        Transition { item: Some("x".into()), ..base.clone() },
+        Transition { kind: TransitionKind::Fired, ..base.clone() },
+        Transition { reason: Reason::Closed, ..base.clone() },
+        Transition { severity: Severity::Low, ..base.clone() },
+        Transition { previous_severity: None, ..base.clone() },
+        Transition { occurred_at: 0, ..base.clone() },
+        Transition { episode: Episode { fired_at: 0, ..episode }, ..base.clone() },
+        Transition { episode: Episode { refire: 1, ..episode }, ..base.clone() },
+        Transition { episode: Episode { sequence: 2, ..episode }, ..base.clone() },
+    ];
+    let mut hashes: std::collections::BTreeSet<u64> = others.iter().map(hash).collect();
+    hashes.insert(hash(&base));
+    assert_eq!(hashes.len(), 12);
+    let both = |one: usize, other: usize| hash_transitions(&set, &[others[one].clone(), others[other].clone()]);
+    assert_ne!(both(0, 1), both(1, 0));
+    assert_eq!(TransitionHasher::default().finish(), hash_transitions(&set, &[]));
+}

@@ -1,0 +1,229 @@
+//! One attempt to publish a transaction.
+//!
+//! ```text
+//! begin ─> alerts, dead letters ─> drain ─> offsets ─> journal ─> drain ─> commit
+//! ```
+//!
+//! Offsets go before the journal: a worker that the group has given up fails there, and cannot reach the journal of a
+//! partition that has a new owner. Everything is drained before it is waited for: `commit_transaction` would sleep 100 ms
+//! for a single report that is outstanding.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset as Position, TopicPartitionList};
+use tocsin_core::time::Millis;
+
+use super::clock;
+use super::errors::{Remedy, remedy};
+use super::reports::{Delivered, Mark, OUTPUT, Reports, Undelivered};
+use super::settings::KafkaSettings;
+use crate::task::world::{Outgoing, PartitionId, Transaction, WorldError};
+
+/// Beyond the transaction timeout, so that the broker's verdict on a late transaction still reaches us.
+const GRACE: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_millis(1);
+
+/// Why a transaction was not published.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The group has another generation by now. The transaction can be aborted, and the producer is sound.
+    Moved(String),
+    /// The producer is of no more use.
+    Broken(WorldError),
+}
+
+/// What a transaction that was committed leaves behind.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub journal: Vec<Delivered>,
+    /// By our clock, before the first journal record was handed over.
+    pub journal_sent: Millis,
+}
+
+pub(super) struct Attempt<'a> {
+    producer: &'a BaseProducer<Reports>,
+    settings: &'a KafkaSettings,
+    began: Instant,
+}
+
+impl<'a> Attempt<'a> {
+    pub fn new(producer: &'a BaseProducer<Reports>, settings: &'a KafkaSettings) -> Self {
+        Self { producer, settings, began: Instant::now() }
+    }
+
+    pub fn publish(self, transaction: &Transaction, group: &ConsumerGroupMetadata) -> Result<Committed, Failure> {
+        // Reports and troubles of before must not be taken for this transaction's.
+        self.serve()?;
+        self.reports().begin(transaction.journal.len());
+        self.producer.begin_transaction().map_err(|error| self.failed("begin the transaction", &error))?;
+        for alert in &transaction.alerts {
+            self.send_output(&self.settings.alerts_topic, alert)?;
+        }
+        for letter in &transaction.dead_letters {
+            self.send_output(&self.settings.dead_letters_topic, letter)?;
+        }
+        self.drain()?;
+        self.send_offsets(transaction, group)?;
+        let journal_sent = clock::now();
+        for (index, (partition, payload)) in transaction.journal.iter().enumerate() {
+            self.send_journal(*partition, payload, index + 1)?;
+        }
+        self.drain()?;
+        self.producer
+            .commit_transaction(self.remaining())
+            .map_err(|error| self.failed("commit the transaction", &error))?;
+        self.drain()?;
+        if let Some(trouble) = self.reports().trouble() {
+            return Err(self.unsettled(format!("it was committed, but a connection broke meanwhile: {trouble}")));
+        }
+        let journal = self.reports().journal();
+        let journal =
+            journal.ok_or_else(|| self.unsettled("the broker did not report every journal record".to_owned()))?;
+        Ok(Committed { journal, journal_sent })
+    }
+
+    /// Gives up a transaction that the group did not take, so that the producer can begin another.
+    pub fn abort(self) -> Result<(), WorldError> {
+        let aborted = self.producer.abort_transaction(self.remaining());
+        let aborted = aborted.map_err(|error| self.failed("abort the transaction", &error));
+        let aborted = aborted.and_then(|()| self.serve());
+        match (aborted, self.reports().trouble()) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(trouble)) => Err(WorldError::Unsettled(format!("a connection broke: {trouble}"))),
+            (Err(Failure::Broken(error)), _) => Err(error),
+            (Err(Failure::Moved(message)), _) => Err(WorldError::Unsettled(message)),
+        }
+    }
+
+    fn send_output(&self, topic: &str, record: &Outgoing) -> Result<(), Failure> {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let mut message = BaseRecord::with_opaque_to(topic, OUTPUT).payload(record.payload.as_slice()).headers(headers);
+        // Without a key any partition will do; an empty one would send all of them to the same.
+        if !record.key.is_empty() {
+            message = message.key(record.key.as_slice());
+        }
+        self.send(message)
+    }
+
+    fn send_journal(&self, partition: PartitionId, payload: &[u8], mark: Mark) -> Result<(), Failure> {
+        let topic = &self.settings.journal_topic;
+        self.send(BaseRecord::with_opaque_to(topic, mark).partition(partition).payload(payload))
+    }
+
+    fn send(&self, mut message: BaseRecord<'_, [u8], [u8], Mark>) -> Result<(), Failure> {
+        loop {
+            match self.producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    self.check_time()?;
+                    self.producer.poll(TICK);
+                    message = back;
+                }
+                Err((error, back)) => {
+                    return Err(self.undelivered(&Undelivered {
+                        topic: back.topic.to_owned(),
+                        partition: back.partition.unwrap_or(-1),
+                        bytes: back.payload.map_or(0, <[u8]>::len) + back.key.map_or(0, <[u8]>::len),
+                        error,
+                    }));
+                }
+            }
+        }
+    }
+
+    fn send_offsets(&self, transaction: &Transaction, group: &ConsumerGroupMetadata) -> Result<(), Failure> {
+        let mut offsets = TopicPartitionList::with_capacity(transaction.offsets.len());
+        for (partition, offset) in &transaction.offsets {
+            offsets
+                .add_partition_offset(&self.settings.events_topic, *partition, Position::Offset(*offset))
+                .map_err(|error| self.failed("name the offsets", &error))?;
+        }
+        self.producer
+            .send_offsets_to_transaction(&offsets, group, self.remaining())
+            .map_err(|error| self.failed("send the offsets", &error))
+    }
+
+    /// Waits until the broker has taken everything that was sent.
+    fn drain(&self) -> Result<(), Failure> {
+        self.serve()?;
+        self.reports().undelivered().map_or(Ok(()), |undelivered| Err(self.undelivered(&undelivered)))
+    }
+
+    /// Waits until everything that was sent has its report, and serves what else librdkafka has to tell.
+    fn serve(&self) -> Result<(), Failure> {
+        let mut outstanding = self.producer.in_flight_count();
+        while outstanding > 0 {
+            self.check_time()?;
+            // rdkafka's `poll` sits its time out, whatever comes: so only where there is nothing to serve.
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left == outstanding {
+                self.producer.poll(TICK);
+            }
+            outstanding = self.producer.in_flight_count();
+        }
+        Ok(())
+    }
+
+    fn reports(&self) -> &Reports {
+        self.producer.context()
+    }
+
+    fn limit(&self) -> Duration {
+        self.settings.transaction_timeout + GRACE
+    }
+
+    /// What is left of the time for this transaction; some, in any case, for a call that has no time never begins.
+    fn remaining(&self) -> Duration {
+        self.limit().saturating_sub(self.began.elapsed()).max(Duration::from_millis(100))
+    }
+
+    fn check_time(&self) -> Result<(), Failure> {
+        if self.began.elapsed() <= self.limit() {
+            return Ok(());
+        }
+        let seconds = self.began.elapsed().as_secs();
+        Err(self.unsettled(format!("the broker did not answer within {seconds} s")))
+    }
+
+    fn unsettled(&self, message: String) -> Failure {
+        tracing::debug!(transactional_id = self.settings.transactional_id, message, "transaction failed");
+        Failure::Broken(WorldError::Unsettled(message))
+    }
+
+    fn undelivered(&self, undelivered: &Undelivered) -> Failure {
+        let Undelivered { topic, partition, bytes, error } = undelivered;
+        // librdkafka names no partition for what it refuses itself.
+        let place = if *partition < 0 { topic.clone() } else { format!("partition {partition} of {topic}") };
+        self.failed(&format!("write a record of {bytes} bytes to {place}"), error)
+    }
+
+    fn failed(&self, action: &str, error: &KafkaError) -> Failure {
+        let what = format!("could not {action}: {error}");
+        let Some(code) = error.rdkafka_error_code() else { return self.unsettled(what) };
+        match remedy(code) {
+            Remedy::Somebody(advice) => Failure::Broken(WorldError::Fatal(format!("{what}: {advice}"))),
+            // The broker fences a transaction that it has timed out just as one that another producer ended. Within
+            // the timeout it can only be the latter.
+            Remedy::Yield if self.began.elapsed() < self.settings.transaction_timeout => {
+                let id = &self.settings.transactional_id;
+                Failure::Broken(WorldError::Fenced(format!(
+                    "{what}: another producer uses the transactional id `{id}`: give each instance a name of its own"
+                )))
+            }
+            Remedy::Rejoin if requires_abort(error) => Failure::Moved(what),
+            Remedy::Yield | Remedy::Rejoin | Remedy::Repeat => self.unsettled(what),
+        }
+    }
+}
+
+fn requires_abort(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal())
+}

@@ -1,0 +1,54 @@
+//! How far our clock is off the broker's, from the times at which the broker appended what we wrote.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tocsin_core::time::Millis;
+
+/// Beyond this, our clock is no guide to what may still come.
+const TOLERATED: Millis = 60_000;
+
+/// The wall clock.
+pub(super) fn now() -> Millis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since_epoch.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// Our clock minus the broker's, as little as the evidence allows: the record was appended at some moment between
+/// those, by our clock, at which it was sent and reported.
+pub(super) fn skew(sent: Millis, appended: Millis, reported: Millis) -> Millis {
+    let (least, most) = (sent.saturating_sub(appended), reported.saturating_sub(appended));
+    if least > 0 {
+        least
+    } else if most < 0 {
+        most
+    } else {
+        0
+    }
+}
+
+/// Why our clock is not to be trusted, if it is not.
+pub(super) fn objection(skew: Millis) -> Option<String> {
+    (skew.saturating_abs() > TOLERATED).then(|| {
+        let direction = if skew > 0 { "ahead of" } else { "behind" };
+        format!("our clock is {} s {direction} the broker's: set the clocks", skew.saturating_abs() / 1_000)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skew_is_no_larger_than_the_evidence() {
+        assert_eq!(skew(1_000, 1_005, 1_010), 0);
+        assert_eq!(skew(1_000, 900, 1_010), 100);
+        assert_eq!(skew(1_000, 1_500, 1_010), -490);
+    }
+
+    #[test]
+    fn a_minute_is_tolerated() {
+        assert_eq!(objection(60_000), None);
+        assert!(objection(60_001).is_some_and(|why| why.contains("ahead of")));
+        assert!(objection(-61_000).is_some_and(|why| why.contains("behind")));
+    }
+}

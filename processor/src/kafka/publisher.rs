@@ -1,0 +1,163 @@
+//! The transactional producer: its making, its end, and the transactions in between.
+//!
+//! A producer is good until the first doubt. Then it is dropped, and its successor's `init_transactions` ends, on the
+//! broker, whatever it had left open.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, Producer};
+use tocsin_core::time::Millis;
+
+use super::attempt::{Attempt, Committed, Failure};
+use super::clock;
+use super::errors::{self, Remedy, remedy};
+use super::group::Group;
+use super::reports::Reports;
+use super::settings::KafkaSettings;
+use crate::task::world::{Offset, Transaction, WorldError};
+
+/// How often a transaction is tried again because the group has moved on under it.
+const GENERATIONS: usize = 3;
+/// How long our own client may take to hear of a generation that the broker told us of.
+const GENERATION_PATIENCE: Duration = Duration::from_secs(3);
+/// How long `init_transactions` is tried.
+const FENCE_PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    settings: KafkaSettings,
+    producer: Option<Live>,
+    skew: Option<Millis>,
+}
+
+struct Live(BaseProducer<Reports>);
+
+impl Publisher {
+    pub fn new(settings: &KafkaSettings) -> Self {
+        Self { settings: settings.clone(), producer: None, skew: None }
+    }
+
+    /// Our clock minus the broker's, as of the last transaction.
+    pub fn skew(&self) -> Option<Millis> {
+        self.skew
+    }
+
+    /// Ends what earlier producers of this id left open. Does nothing as long as the last producer is in good standing:
+    /// then it was itself who did that, and none of its own transactions is open.
+    pub fn fence(&mut self, keep_alive: &mut dyn FnMut() -> Result<(), WorldError>) -> Result<(), WorldError> {
+        if self.producer.is_some() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let producer = self.make()?;
+        loop {
+            match producer.init_transactions(self.settings.request_timeout) {
+                Ok(()) => break,
+                Err(error) if may_retry(&error) && started.elapsed() < FENCE_PATIENCE => {
+                    tracing::info!(%error, "waiting for the transaction coordinator");
+                }
+                Err(error) => return Err(self.not_fenced(&error)),
+            }
+            keep_alive()?;
+        }
+        let took_ms = started.elapsed().as_millis() as u64;
+        tracing::info!(transactional_id = self.settings.transactional_id, took_ms, "producer ready");
+        self.producer = Some(Live(producer));
+        Ok(())
+    }
+
+    /// Publishes a transaction, and returns the offsets of its journal records.
+    pub fn publish(&mut self, group: &Group, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
+        if transaction.offsets.is_empty() {
+            return Err(WorldError::Fatal(
+                "a transaction without offsets would not be fenced: this is a mistake in tocsin, please report it"
+                    .to_owned(),
+            ));
+        }
+        let Some(Live(producer)) = self.producer.take() else {
+            return Err(WorldError::Unsettled("there is no producer in good standing".to_owned()));
+        };
+        // Unless it is put back, the producer ends here.
+        let outcome = self.try_generations(&producer, group, transaction);
+        let (is_sound, outcome) = match outcome {
+            Ok(offsets) => (true, Ok(offsets)),
+            Err(Ended::Sound(message)) => (true, Err(WorldError::Unsettled(message))),
+            Err(Ended::Broken(error)) => (false, Err(error)),
+        };
+        self.producer = is_sound.then_some(Live(producer));
+        outcome
+    }
+
+    /// In a rebalance the broker refuses the generation of before until our client has heard of the next. Our partitions
+    /// are ours meanwhile: none goes before it is given back, and the metadata is checked anew each time.
+    fn try_generations(
+        &mut self,
+        producer: &BaseProducer<Reports>,
+        group: &Group,
+        transaction: &Transaction,
+    ) -> Result<Vec<Offset>, Ended> {
+        let mut tries = 0;
+        loop {
+            let (metadata, generation) = group.standing().map_err(Ended::Sound)?;
+            let attempt = Attempt::new(producer, &self.settings);
+            match attempt.publish(transaction, &metadata) {
+                Ok(committed) => return Ok(self.settle(&committed)),
+                Err(Failure::Broken(error)) => return Err(Ended::Broken(error)),
+                Err(Failure::Moved(message)) => {
+                    Attempt::new(producer, &self.settings).abort().map_err(Ended::Broken)?;
+                    tries += 1;
+                    if tries == GENERATIONS || !group.await_generation(generation, GENERATION_PATIENCE) {
+                        return Err(Ended::Sound(message));
+                    }
+                    tracing::info!(generation, "the group moved on: the transaction is published again as its member");
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, committed: &Committed) -> Vec<Offset> {
+        let appended = committed.journal.iter().find_map(|record| Some((record.appended?, record.reported)));
+        if let Some((appended, reported)) = appended {
+            self.skew = Some(clock::skew(committed.journal_sent, appended, reported));
+        }
+        committed.journal.iter().map(|record| record.offset).collect()
+    }
+
+    fn make(&self) -> Result<BaseProducer<Reports>, WorldError> {
+        let making = self.settings.publisher_client().create_with_context(Reports::default());
+        let producer: BaseProducer<Reports> = making.map_err(|error| errors::making("producer", &error))?;
+        // Else the first record of each topic waits for the topic to be known.
+        for topic in [&self.settings.alerts_topic, &self.settings.dead_letters_topic, &self.settings.journal_topic] {
+            if let Err(error) = producer.client().fetch_metadata(Some(topic), self.settings.request_timeout) {
+                tracing::debug!(topic, %error, "topic not looked up in advance");
+                break;
+            }
+        }
+        Ok(producer)
+    }
+
+    fn not_fenced(&self, error: &KafkaError) -> WorldError {
+        let what = format!("the transactional id `{}` was not taken", self.settings.transactional_id);
+        errors::asking(what, error)
+    }
+}
+
+/// How an attempt ended that published nothing for sure.
+enum Ended {
+    /// Nothing was published, and the producer can go on.
+    Sound(String),
+    Broken(WorldError),
+}
+
+fn may_retry(error: &KafkaError) -> bool {
+    let is_retriable = matches!(error, KafkaError::Transaction(error) if error.is_retriable());
+    is_retriable
+        || error.rdkafka_error_code().is_some_and(|code| remedy(code) == Remedy::Repeat && errors::is_transport(code))
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BaseProducer")
+    }
+}

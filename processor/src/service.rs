@@ -1,0 +1,277 @@
+//! The running program: topics checked, a thread for each worker, health and metrics beside them.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
+use tocsin_core::event::stable_hash;
+use tocsin_core::partition::TimeSettings;
+use tocsin_core::rule::RuleSet;
+
+use crate::codec::alert::AlertWriter;
+use crate::codec::decode::REASONS;
+use crate::codec::journal::Context;
+use crate::codec::schemas::Schemas;
+use crate::config::Config;
+use crate::http::{self, Handles, Health, Server, WorkerHealth};
+use crate::kafka::topics::{self, Findings, NewTopics, TopicPolicy};
+use crate::kafka::{KafkaSettings, KafkaWorld};
+use crate::store::{Store, StoreError};
+use crate::task::world::{PartitionId, WorldError};
+use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
+use crate::telemetry::{Metrics, WorkerDied};
+
+/// A worker that does not go round for this long counts as dead.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// Memory that a customer's decoded state takes, about.
+const CUSTOMER_BYTES: u64 = 2_048;
+
+/// All that is needed to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub config: Config,
+    pub rules: Arc<RuleSet>,
+    pub schemas: Arc<Schemas>,
+}
+
+/// A running program. Stops when it is told to, or when a worker cannot go on.
+#[derive(Debug)]
+pub struct Service {
+    stop: Stop,
+    workers: Vec<JoinHandle<Result<(), String>>>,
+    server: Server,
+    metrics: Arc<Metrics>,
+}
+
+/// Checks the topics and starts. `open` opens the store of a partition.
+///
+/// # Errors
+/// What the topics must not be; an address that is taken.
+pub fn start<S, O>(plan: &Plan, stop: Stop, open: O) -> anyhow::Result<Service>
+where
+    S: Store + Send + 'static,
+    O: Fn(PartitionId) -> Result<S, StoreError> + Clone + Send + 'static,
+{
+    let config = &plan.config;
+    let metrics = Metrics::new().context("the metrics")?;
+    metrics.expect_rules(&plan.rules);
+    metrics.expect_dead_letters(&REASONS);
+    metrics.expect_dead_letters(&REFUSALS);
+    let findings = check_topics(config)?;
+    let shared = Arc::new(shared(plan, &metrics, findings.partitions));
+    let health = Health::new(config.workers, STUCK_AFTER);
+    let server = http::serve(config.http.listen, Handles { metrics: metrics.clone(), health: health.clone() })?;
+    let address = server.local_addr().to_string();
+    tracing::info!(address, application = config.application, workers = config.workers, "started");
+    let mut workers = Vec::new();
+    for number in 0..config.workers {
+        let (shared, stop, open) = (shared.clone(), stop.clone(), open.clone());
+        let settings = kafka_settings(config, number);
+        let health = health.worker(number).context("a worker without a place")?;
+        let run = move || work(number, settings, shared, &stop, health, open);
+        let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run);
+        workers.push(thread.context("the thread of a worker")?);
+    }
+    Ok(Service { stop, workers, server, metrics })
+}
+
+impl Service {
+    /// Waits until it has stopped, by itself or because it was told to.
+    ///
+    /// # Errors
+    /// Why a worker could not go on.
+    pub fn wait(self) -> anyhow::Result<()> {
+        let mut reason = None;
+        for worker in self.workers {
+            // What a worker panics with is caught in it.
+            let ended = worker.join().unwrap_or_else(|_| Err("a worker panicked".to_owned()));
+            reason = reason.or(ended.err());
+        }
+        self.server.shutdown();
+        reason.map_or(Ok(()), |reason| Err(anyhow::anyhow!(reason)))
+    }
+
+    /// Tells the workers to publish what they have, write their stores and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Where metrics and health are answered.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.local_addr()
+    }
+
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+/// The life of a worker's thread. One that cannot go on stops the others: half a service hides that it is half.
+fn work<S, O>(
+    number: usize,
+    settings: KafkaSettings,
+    shared: Arc<Shared>,
+    stop: &Stop,
+    health: WorkerHealth,
+    open: O,
+) -> Result<(), String>
+where
+    S: Store,
+    O: FnMut(PartitionId) -> Result<S, StoreError>,
+{
+    let metrics = shared.metrics.clone();
+    let run = AssertUnwindSafe(|| -> Result<(), WorldError> {
+        let world = KafkaWorld::new(settings, open)?;
+        let mut worker = Worker::new(number, world, shared);
+        let mut joined = false;
+        worker.run(stop, |has_joined| {
+            health.beat();
+            if has_joined && !joined {
+                joined = true;
+                health.joined();
+            }
+        })
+    });
+    let ended = match catch_unwind(run) {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(_) => Err("it panicked; the log has the place".to_owned()),
+    };
+    match &ended {
+        Ok(()) => health.stopped(),
+        Err(reason) => {
+            WorkerDied { worker: number, reason }.emit(&metrics);
+            health.died(reason);
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+    ended.map_err(|reason| format!("worker {number}: {reason}"))
+}
+
+fn check_topics(config: &Config) -> anyhow::Result<Findings> {
+    let policy = TopicPolicy {
+        create: config.kafka.create_topics.then(|| NewTopics {
+            partitions: config.topics.partitions as i32,
+            replication: config.topics.replication.map(|replication| replication as i32),
+        }),
+        max_future_skew: duration(config.time.max_future_skew),
+    };
+    let findings = topics::check(&kafka_settings(config, 0), &policy)?;
+    for topic in &findings.created {
+        tracing::info!(topic, "topic created");
+    }
+    for warning in &findings.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(findings)
+}
+
+fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
+    let kafka = &config.kafka;
+    let properties: BTreeMap<String, String> =
+        kafka.properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    KafkaSettings {
+        bootstrap: kafka.bootstrap.clone(),
+        properties,
+        group: config.group_id().to_owned(),
+        transactional_id: config.transactional_id(worker),
+        group_instance_id: kafka.static_membership.then(|| config.client_id(worker)),
+        events_topic: config.topics.events.clone(),
+        alerts_topic: config.topics.alerts.clone(),
+        dead_letters_topic: config.topics.dead_letters.clone(),
+        journal_topic: config.topics.journal.clone(),
+        session_timeout: duration(kafka.session_timeout),
+        transaction_timeout: duration(kafka.transaction_timeout),
+        request_timeout: Duration::from_secs(5),
+    }
+}
+
+fn shared(plan: &Plan, metrics: &Arc<Metrics>, partitions: i32) -> Shared {
+    let Plan { config, rules, schemas } = plan;
+    let detail = Detail::Full;
+    let engine_settings = EngineSettings { history: config.time.history };
+    Shared {
+        application: config.application.clone(),
+        instance: config.instance.clone(),
+        engine: Engine::new(rules.clone(), schemas.catalog(), engine_settings, detail),
+        rules_fingerprint: fingerprint(rules),
+        context: context(config, schemas),
+        schemas: schemas.clone(),
+        writer: AlertWriter::new(rules.clone(), schemas.clone()),
+        alerts_format: config.alerts_format,
+        metrics: metrics.clone(),
+        counters: metrics.event_counters(schemas.catalog()),
+        time: TimeSettings {
+            max_out_of_orderness: config.time.max_out_of_orderness,
+            max_future_skew: config.time.max_future_skew,
+        },
+        idle: IdleSettings { idle_after: config.time.idle_after, feed_timeout: config.time.feed_timeout },
+        commit: CommitSettings {
+            interval: config.commit.interval,
+            min_interval: config.commit.min_interval,
+            max_batch: config.commit.max_batch,
+            write_behind: config.commit.write_behind,
+        },
+        topic: config.topics.events.clone(),
+        partitions,
+        partitioner: config.partitioner,
+        // Half of the budget for decoded customers, should all partitions be here.
+        cached_customers: (config.memory_budget / 2 / CUSTOMER_BYTES / partitions.max(1) as u64) as usize,
+    }
+}
+
+/// The same for rules that decide alike, in the same order.
+fn fingerprint(rules: &RuleSet) -> Box<str> {
+    let mut text = String::new();
+    for rule in &rules.rules {
+        text.push_str(&rule.id);
+        text.push('\u{1f}');
+        text.push_str(&rule.version);
+        text.push('\n');
+    }
+    format!("{:016x}", stable_hash(&text)).into()
+}
+
+/// All else that can change an answer.
+fn context(config: &Config, schemas: &Schemas) -> Context {
+    let time = &config.time;
+    let partitioner = config.partitioner.map_or("null".to_owned(), |partitioner| partitioner.to_string());
+    let settings = [
+        ("time.max_out_of_orderness", time.max_out_of_orderness.to_string()),
+        ("time.history", time.history.to_string()),
+        ("time.max_future_skew", time.max_future_skew.to_string()),
+        ("time.timezone", time.timezone.to_string()),
+        ("max_open_items", config.max_open_items.to_string()),
+        ("partitioner", partitioner),
+    ];
+    Context {
+        semantics: SEMANTICS_VERSION,
+        settings: settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        schemas: schemas.sources().map(str::to_owned).collect(),
+        time_zone_data: chrono_tz::IANA_TZDB_VERSION.to_owned(),
+    }
+}
+
+fn duration(ms: tocsin_core::time::Duration) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// A flag that is set by SIGTERM or SIGINT.
+///
+/// # Errors
+/// If signals cannot be caught.
+pub fn stop_on_signals() -> anyhow::Result<Stop> {
+    let stop: Stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // A second signal ends the process at once, for who cannot wait.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone()).context("catching signals")?;
+        signal_hook::flag::register(signal, stop.clone()).context("catching signals")?;
+    }
+    Ok(stop)
+}
