@@ -3,6 +3,7 @@
 pub mod backtest;
 pub mod codec;
 pub mod config;
+pub mod demo;
 pub mod http;
 pub mod kafka;
 pub mod partitioner;

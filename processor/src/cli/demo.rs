@@ -3,16 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tocsin::config::{Log, LogFormat};
+use tocsin::demo::{self, Options};
+use tocsin::service;
+use tocsin::telemetry::logging;
 
 use super::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  tocsin demo                                   a small shop's year, its alerts as they fire
+  tocsin demo                                   four months of grocery customers, in under two minutes
   tocsin demo --speed 1000 --stay               slower, and metrics stay up at the end
   tocsin demo --rules my.yaml --events my.jsonl";
 
-/// Play events of a made-up shop, or your own, and show the alerts as they fire.
+/// Play four months of real purchases, or your own events, and show the alerts as they fire.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
@@ -24,15 +28,21 @@ pub struct DemoArgs {
     #[arg(long)]
     pub stay: bool,
 
-    /// Events as JSON, one a line [default: a made-up shop's]
+    /// Events as JSON, one a line, plain or packed with zstd [default: a sample of The Complete Journey, with synthetic complaints]
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
-    /// A rule file, or a directory of rule files [default: rules made for the made-up shop]
+    /// A rule file, or a directory of rule files [default: rules made for the sample]
     #[arg(long, value_name = "FILE|DIR")]
     pub rules: Option<PathBuf>,
 }
 
 pub fn execute(args: &DemoArgs) -> anyhow::Result<()> {
-    Err(Failure::failed(format!("no demo at {} times the speed yet: it is not built", args.speed)).into())
+    logging::init(&Log { format: LogFormat::Auto, filter: "error".to_owned() })?;
+    let options =
+        Options { speed: args.speed, stay: args.stay, events: args.events.clone(), rules: args.rules.clone() };
+    if demo::run(&options, &service::stop_on_signals()?)? {
+        return Ok(());
+    }
+    Err(Failure::failed("the alerts differ from those of a backtest").into())
 }

@@ -62,13 +62,19 @@ pub fn complaints(events: &[FeedEvent]) -> Vec<FeedEvent> {
             let number = made.len();
             let line = format!(
                 r#"{{"id":"synthetic-{number:04}","type":"complaint","customer_id":"{customer_id}","occurred_at":"{}","ticket_id":"synthetic-{number:04}","status":"opened","channel":"demonstration"}}"#,
-                timestamp::format(at)
+                text(at)
             );
             made.push(FeedEvent { at, customer_id: customer_id.to_owned(), line });
         }
     }
     made.sort_by_key(|event| event.at);
     made
+}
+
+fn text(at: Millis) -> String {
+    let mut out = Vec::new();
+    timestamp::write(&mut out, at);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A linear congruential generator; the same complaints on every machine. Source: Knuth, MMIX.

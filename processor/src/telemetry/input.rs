@@ -1,5 +1,7 @@
 //! Events on their way in: how they fared.
 
+use prometheus::core::Collector;
+use prometheus::proto::Metric;
 use prometheus::{Error, IntCounter, IntCounterVec};
 use tocsin_core::event::{Catalog, EventType, TypeId};
 use tracing::{debug, warn};
@@ -74,6 +76,18 @@ impl Metrics {
         }
         let accepted = catalog.types().iter().map(|event_type| (event_type.id, counter(event_type, ACCEPTED)));
         EventCounters { accepted: accepted.collect() }
+    }
+
+    /// Records of the input that were dealt with, whatever came of them.
+    #[must_use]
+    pub fn events_counted(&self) -> u64 {
+        let families = [self.input.events.collect(), self.input.dead_letters.collect()];
+        let metrics = families.iter().flatten().flat_map(|family| family.get_metric());
+        // An event that is too old is counted among the events, and again as a dead letter.
+        let is_first = |metric: &&Metric| {
+            !metric.get_label().iter().any(|label| label.name() == "reason" && label.value() == TOO_OLD)
+        };
+        metrics.filter(is_first).map(|metric| metric.get_counter().get_value()).sum::<f64>() as u64
     }
 
     /// Lets these reasons show as 0, so that a first dead letter is an increase.
