@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit fix build setup setup-demo clean-kafka
+.PHONY: help demo test check unit fix build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,8 +27,7 @@ check: ## format and lints; changes nothing
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: ## all tests; those that need Kafka start one
-	cargo test --locked --workspace --no-fail-fast
-	@$(MAKE) --no-print-directory clean-kafka
+	cargo test --locked --workspace --no-fail-fast 2>&1 | processor/tests/tools/tally
 
 fix: ## mends what can be mended
 	cargo fmt --all
@@ -42,6 +41,3 @@ setup: ## installs what building and testing needs
 
 setup-demo:
 	@deploy/local/setup demo
-
-clean-kafka:
-	@deploy/local/kafka down >/dev/null 2>&1 || true

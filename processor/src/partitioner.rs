@@ -49,7 +49,9 @@ impl FromStr for Partitioner {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|partitioner| partitioner.name() == text);
-        found.ok_or_else(|| format!("there is no partitioner `{text}`; write murmur2 (Java clients) or crc32 (librdkafka)"))
+        found.ok_or_else(|| {
+            format!("there is no partitioner `{text}`; write murmur2 (Java clients) or crc32 (librdkafka)")
+        })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Sha
 use crate::telemetry::{Metrics, WorkerDied};
 
 /// A worker that does not go round for this long counts as dead.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
+const STUCK_AFTER: Duration = Duration::from_mins(1);
 /// Memory that a customer's decoded state takes, about.
 const CUSTOMER_BYTES: u64 = 2_048;
 

@@ -45,11 +45,13 @@ impl Attributes {
     #[inline]
     #[must_use]
     pub fn value(&self, name: &AttributeRef) -> Value<'_> {
-        self.held.iter().find(|attribute| attribute.name == *name).map_or(Value::Null, |attribute| attribute.value.borrow())
+        self.held
+            .iter()
+            .find(|attribute| attribute.name == *name)
+            .map_or(Value::Null, |attribute| attribute.value.borrow())
     }
 
     /// Every attribute, for packing.
-    #[must_use]
     pub fn iter(&self) -> std::slice::Iter<'_, Attribute> {
         self.held.iter()
     }

@@ -59,9 +59,14 @@ pub struct AlertState {
 pub enum Phase {
     Inactive,
     /// Some level has held since `since` (the contract's t0).
-    Pending { since: Millis },
+    Pending {
+        since: Millis,
+    },
     /// `over_since`: no level holds, and `resolve_when` does, since then (the contract's t1).
-    Firing { episode: Episode, over_since: Option<Millis> },
+    Firing {
+        episode: Episode,
+        over_since: Option<Millis>,
+    },
 }
 
 impl AlertState {

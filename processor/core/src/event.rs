@@ -191,7 +191,7 @@ impl<'a> Record<'a> {
     #[inline]
     #[must_use]
     pub fn field(&self, slot: FieldId) -> Value<'a> {
-        self.raw_field(slot).map_or(Value::Null, |raw| raw.value())
+        self.raw_field(slot).map_or(Value::Null, FieldValue::value)
     }
 
     /// The field at `slot` as it was packed, for exact arithmetic.

@@ -156,12 +156,14 @@ impl Expr {
                 from_option(sides[0].value(scope).order(&sides[1].value(scope)).map(|order| compare.accepts(order)))
             }
             Self::Equal(sides) => from_option(sides[0].value(scope).equals(&sides[1].value(scope))),
-            Self::NotEqual(sides) => from_option(sides[0].value(scope).equals(&sides[1].value(scope)).map(|same| !same)),
+            Self::NotEqual(sides) => {
+                from_option(sides[0].value(scope).equals(&sides[1].value(scope)).map(|same| !same))
+            }
             Self::Arithmetic(operator, sides) => operator.apply(sides[0].value(scope), sides[1].value(scope)),
             Self::In(needle, list) => is_in(needle, list, scope),
             Self::Has(operand) => Value::Bool(operand.value(scope) != Value::Null),
-            Self::Text(test, sides) => match (sides[0].value(scope), sides[1].value(scope)) {
-                (Value::Text(text), Value::Text(part)) => Value::Bool(test.accepts(text, part)),
+            Self::Text(check, sides) => match (sides[0].value(scope), sides[1].value(scope)) {
+                (Value::Text(text), Value::Text(part)) => Value::Bool(check.accepts(text, part)),
                 _ => Value::Undefined,
             },
             Self::Running(running, compare, bound) => match (running.since(scope), bound.value(scope)) {
@@ -290,17 +292,16 @@ impl Running {
 
 impl Arithmetic {
     fn apply<'a>(self, left: Value<'a>, right: Value<'a>) -> Value<'a> {
-        let number = |x: f64, kind: fn(f64) -> Value<'a>| kind(x);
         match (self, left, right) {
             (Self::Divide | Self::Remainder, _, Value::Number(0.0) | Value::Duration(0.0)) => Value::Undefined,
-            (Self::Multiply, Value::Duration(a), Value::Number(b)) | (Self::Multiply, Value::Number(a), Value::Duration(b)) => {
-                Value::Duration(a * b)
-            }
+            (Self::Multiply, Value::Duration(a), Value::Number(b))
+            | (Self::Multiply, Value::Number(a), Value::Duration(b)) => Value::Duration(a * b),
             (Self::Divide, Value::Duration(a), Value::Number(b)) => Value::Duration(a / b),
             (Self::Divide, Value::Duration(a), Value::Duration(b)) => Value::Number(a / b),
-            (Self::Multiply, Value::Duration(_), Value::Duration(_)) => Value::Undefined,
-            (operator, Value::Duration(a), Value::Duration(b)) => number(operator.of(a, b), Value::Duration),
-            (operator, Value::Number(a), Value::Number(b)) => number(operator.of(a, b), Value::Number),
+            (Self::Add | Self::Subtract | Self::Remainder, Value::Duration(a), Value::Duration(b)) => {
+                Value::Duration(self.of(a, b))
+            }
+            (_, Value::Number(a), Value::Number(b)) => Value::Number(self.of(a, b)),
             _ => Value::Undefined,
         }
     }

@@ -69,7 +69,8 @@ pub fn format_duration(ms: Duration) -> String {
     let mut text = String::new();
     for (unit_ms, unit) in [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")] {
         if rest / unit_ms != 0 {
-            text.push_str(&format!("{}{unit}", rest / unit_ms));
+            text.push_str(&(rest / unit_ms).to_string());
+            text.push_str(unit);
             rest %= unit_ms;
         }
     }
@@ -82,7 +83,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, ms) in [("90d", 90 * DAY), ("36h", 36 * HOUR), ("1d12h", 36 * HOUR), ("0s", 0), ("250ms", 250), ("2w", 14 * DAY)] {
+        for (text, ms) in
+            [("90d", 90 * DAY), ("36h", 36 * HOUR), ("1d12h", 36 * HOUR), ("0s", 0), ("250ms", 250), ("2w", 14 * DAY)]
+        {
             assert_eq!(parse_duration(text), Ok(ms), "{text}");
             assert_eq!(parse_duration(&format_duration(ms)), Ok(ms), "{text}");
         }

@@ -199,7 +199,12 @@ impl Timeline {
     }
 
     fn next_number(&self) -> u32 {
-        self.chunks.iter().map(|chunk| chunk.number).chain(self.dropped.iter().copied()).max().map_or(0, |highest| highest + 1)
+        self.chunks
+            .iter()
+            .map(|chunk| chunk.number)
+            .chain(self.dropped.iter().copied())
+            .max()
+            .map_or(0, |highest| highest + 1)
     }
 
     /// Whether an event with this time and id is held.
@@ -273,7 +278,9 @@ impl Timeline {
     /// and so goes on to differ from it until it is sealed and written.
     pub fn written(&mut self) -> Vec<u32> {
         if let Some((_tail, sealed)) = self.chunks.split_last_mut() {
-            sealed.iter_mut().for_each(|chunk| chunk.changed = false);
+            for chunk in sealed {
+                chunk.changed = false;
+            }
         }
         std::mem::take(&mut self.dropped)
     }
@@ -352,7 +359,10 @@ mod tests {
         assert!(timeline.forget_before(100));
         assert_eq!(timeline.range(Millis::MIN, Millis::MAX).next().unwrap().occurred_at, 96);
         assert!(timeline.forget_before(195));
-        assert_eq!(timeline.range(Millis::MIN, Millis::MAX).map(|entry| entry.occurred_at).collect::<Vec<_>>(), (195..200).collect::<Vec<_>>());
+        assert_eq!(
+            timeline.range(Millis::MIN, Millis::MAX).map(|entry| entry.occurred_at).collect::<Vec<_>>(),
+            (195..200).collect::<Vec<_>>()
+        );
         assert!(!timeline.forget_before(195));
         assert_eq!(timeline.written(), [0, 1, 2, 3, 4, 5]);
     }

@@ -5,7 +5,7 @@
 //! depends only on which events are in the window, never on the path to it.
 
 use crate::decimal::units_to_f64;
-use crate::event::Record;
+use crate::event::{FieldValue, Record};
 use crate::rule::{Aggregate, Window};
 use crate::time::Millis;
 use crate::timeline::Timeline;
@@ -38,7 +38,7 @@ impl Total {
     fn add(&mut self, window: &Window, record: Record<'_>, sign: i64) {
         let Some(selected) = window.selector.select(record) else { return };
         self.events += sign;
-        if let Some(units) = selected.field.and_then(|field| record.raw_field(field)).and_then(|raw| raw.decimal()) {
+        if let Some(units) = selected.field.and_then(|field| record.raw_field(field)).and_then(FieldValue::decimal) {
             self.sum += i128::from(sign) * i128::from(units.0);
         }
     }

@@ -110,7 +110,9 @@ pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
         Err(BacktestError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error @ (BacktestError::Input { .. } | BacktestError::Strict(_))) => {
             let what = format!("the events of {} cannot be used: {error}", args.events.display());
-            Err(Failure::unusable(what).hint("mend that line, or leave --strict out to count and skip such lines").into())
+            Err(Failure::unusable(what)
+                .hint("mend that line, or leave --strict out to count and skip such lines")
+                .into())
         }
         Err(error) => Err(error.into()),
     }
@@ -118,7 +120,8 @@ pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
 
 /// The events, unpacked if they are packed, and a bar that follows how far they have been read.
 fn open(events: &Path) -> anyhow::Result<(Box<dyn BufRead>, ProgressBar)> {
-    let unusable = |error: io::Error| Failure::unusable(format!("{} cannot be read", events.display())).caused_by(error);
+    let unusable =
+        |error: io::Error| Failure::unusable(format!("{} cannot be read", events.display())).caused_by(error);
     if events == Path::new("-") {
         return Ok((unpack(Box::new(io::stdin().lock())).map_err(unusable)?, ProgressBar::new_spinner()));
     }

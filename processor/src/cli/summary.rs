@@ -60,7 +60,11 @@ fn alerts(out: &mut String, summary: &Summary) {
         return;
     }
     let width = rows.keys().map(|rule| rule.len()).max().unwrap_or(0).max("alerts by rule".len());
-    _ = writeln!(out, "{:width$}  {:>8}  {:>8}  {:>8}  fired by severity", "alerts by rule", "fired", "changed", "resolved");
+    _ = writeln!(
+        out,
+        "{:width$}  {:>8}  {:>8}  {:>8}  fired by severity",
+        "alerts by rule", "fired", "changed", "resolved"
+    );
     for (rule, row) in rows {
         let fired: u64 = row.fired.iter().sum();
         let by_severity = Severity::ALL.into_iter().rev().filter(|severity| row.fired[*severity as usize] > 0);

@@ -1,8 +1,8 @@
 use anyhow::{Context, anyhow};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use tocsin::config::keys::NAMED_FLAGS;
 use tocsin::config::Given;
+use tocsin::config::keys::NAMED_FLAGS;
 use tocsin::partitioner::Partitioner;
 use tocsin_core::time::{DAY, MINUTE};
 

@@ -290,7 +290,9 @@ fn put_alert(out: &mut Vec<u8>, alert: &AlertState) {
             varint::put(out, u64::from(episode.refire));
             varint::put(out, u64::from(episode.sequence));
             out.push(episode.severity as u8);
-            over_since.into_iter().for_each(|since| varint::put_signed(out, since));
+            if let Some(since) = over_since {
+                varint::put_signed(out, since);
+            }
         }
     }
     for instant in [alert.due, alert.resolved_at].into_iter().flatten() {
@@ -416,9 +418,12 @@ fn open(bytes: &[u8]) -> Option<Reader<'_>> {
 
 fn put_instant(out: &mut Vec<u8>, instant: Option<Millis>) {
     out.push(u8::from(instant.is_some()));
-    instant.into_iter().for_each(|instant| varint::put_signed(out, instant));
+    if let Some(instant) = instant {
+        varint::put_signed(out, instant);
+    }
 }
 
+#[allow(clippy::option_option, reason = "outside: is it readable; inside: is there one")]
 fn read_instant(reader: &mut Reader<'_>) -> Option<Option<Millis>> {
     if reader.byte()? == 0 { Some(None) } else { reader.signed().map(Some) }
 }

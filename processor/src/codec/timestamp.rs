@@ -6,6 +6,7 @@ const PER_SECOND: i64 = 1_000;
 
 /// Reads RFC 3339 with any offset. Digits beyond milliseconds are cut off, a leap second is the first second of the
 /// next minute. `None` if the text is no instant; the range is for the caller to check.
+#[must_use]
 pub fn parse(text: &str) -> Option<Millis> {
     parse_utc(text.as_bytes()).or_else(|| Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()))
 }

@@ -30,7 +30,8 @@ pub fn read(bytes: &[u8], decoder: &mut Decoder) -> Result<Vec<FeedEvent>, Strin
     let mut events = Vec::new();
     for (number, line) in BufReader::new(reader).lines().enumerate() {
         let line = line.map_err(|error| format!("line {}: {error}", number + 1))?;
-        let event = decoder.decode(line.as_bytes()).map_err(|error| format!("line {}: {}", number + 1, error.message))?;
+        let event =
+            decoder.decode(line.as_bytes()).map_err(|error| format!("line {}: {}", number + 1, error.message))?;
         let (at, customer_id) = (event.occurred_at, event.customer_id.to_owned());
         events.push(FeedEvent { at, customer_id, line });
     }

@@ -48,7 +48,7 @@ const MOST_BEHIND: u64 = 2_000;
 /// With nothing new for so long, everything that was fed has been judged and published.
 const QUIET: Duration = Duration::from_millis(1_500);
 /// Longest time without any progress.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the demonstration is to be run.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ pub fn run(options: &Options, stop: &Stop) -> anyhow::Result<bool> {
     let equal = compare(&events, rules, schemas, &alerts)?;
     screen.close(&alerts, equal, stop.load(Ordering::Relaxed));
     if options.stay && !stop.load(Ordering::Relaxed) {
-        screen.stay(&bootstrap, service.address());
+        Screen::stay(&bootstrap, service.address());
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -203,11 +203,8 @@ fn pace(start: Instant, first: Millis, speed: u64) -> Millis {
 
 fn send(producer: &BaseProducer<DefaultProducerContext>, event: &FeedEvent) -> anyhow::Result<()> {
     let partition = Partitioner::Murmur2.partition(event.customer_id.as_bytes(), PARTITIONS);
-    let mut record = BaseRecord::to(EVENTS)
-        .partition(partition)
-        .key(&event.customer_id)
-        .payload(&event.line)
-        .timestamp(event.at);
+    let mut record =
+        BaseRecord::to(EVENTS).partition(partition).key(&event.customer_id).payload(&event.line).timestamp(event.at);
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),

@@ -27,21 +27,21 @@ impl Screen {
 
     /// What is about to happen.
     pub fn open(&self, bootstrap: &str, http: SocketAddr, speed: u64, events: usize, made_up: usize) {
-        self.print(&format!(
+        print(&format!(
             "Tocsin over {events} events, {speed} times as fast as they happened.\n\
              For trying out: the broker is a mock in this process ({bootstrap}), state is in memory, and all of it is \
              forgotten at the end.\n\
              Metrics while it runs: http://{http}/metrics"
         ));
         if made_up > 0 {
-            self.print(&format!(
+            print(&format!(
                 "Purchases and interactions are real (The Complete Journey 2.0, see deploy/demo/README.md); {made_up} \
                  complaints are synthetic."
             ));
         }
-        self.print("");
+        print("");
         let row = format!("{:<16}  {:<8}  {:<9}  {:<16}  {}", "time", "severity", "customer", "rule", "what happened");
-        self.print(&self.styled(BOLD, &row));
+        print(&self.styled(BOLD, &row));
     }
 
     /// One row.
@@ -59,7 +59,7 @@ impl Screen {
         let style = if is_over { DIM } else { colour(severity) };
         let severity = self.styled(style, &format!("{severity:<8}"));
         let what = if is_over { self.styled(DIM, &what) } else { what };
-        self.print(&format!("{time:<16}  {severity}  {customer:<9}  {rule:<16}  {what}"));
+        print(&format!("{time:<16}  {severity}  {customer:<9}  {rule:<16}  {what}"));
     }
 
     /// What it came to.
@@ -69,23 +69,25 @@ impl Screen {
             let by_severity = fired.entry(alert["rule_id"].as_str().unwrap_or_default()).or_default();
             *by_severity.entry(alert["severity"].as_str().unwrap_or_default()).or_default() += 1;
         }
-        self.print("");
+        print("");
         for (rule, by_severity) in fired {
             let counts: Vec<_> = by_severity.iter().map(|(severity, count)| format!("{count} {severity}")).collect();
-            self.print(&format!("{rule:<16}  fired {}", counts.join(", ")));
+            print(&format!("{rule:<16}  fired {}", counts.join(", ")));
         }
-        self.print(&format!("{} alert records in all, changes and resolves included.", alerts.len()));
+        print(&format!("{} alert records in all, changes and resolves included.", alerts.len()));
         let verdict = match (interrupted, equal) {
             (true, _) => "Interrupted, so not compared with a backtest.",
             (false, true) => "They equal those of `tocsin backtest` on the same events.",
-            (false, false) => "They DIFFER from those of `tocsin backtest` on the same events: this is a bug, please report it.",
+            (false, false) => {
+                "They DIFFER from those of `tocsin backtest` on the same events: this is a bug, please report it."
+            }
         };
-        self.print(&self.styled(BOLD, verdict));
+        print(&self.styled(BOLD, verdict));
     }
 
     /// How to look around.
-    pub fn stay(&self, bootstrap: &str, http: SocketAddr) {
-        self.print(&format!(
+    pub fn stay(bootstrap: &str, http: SocketAddr) {
+        print(&format!(
             "\nStaying up until Ctrl-C. Look around:\n  kcat -b {bootstrap} -t alerts -C -e -q | head -1\n  curl http://{http}/metrics"
         ));
     }
@@ -98,11 +100,11 @@ impl Screen {
     fn styled(&self, style: &str, text: &str) -> String {
         if self.is_coloured { format!("{style}{text}{RESET}") } else { text.to_owned() }
     }
+}
 
-    fn print(&self, line: &str) {
-        // A reader that has gone away is no reason to stop.
-        _ = writeln!(io::stdout().lock(), "{line}");
-    }
+fn print(line: &str) {
+    // A reader that has gone away is no reason to stop.
+    _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 fn colour(severity: &str) -> &'static str {

@@ -133,7 +133,7 @@ mod tests {
             WorldError::Fatal(_) => "fatal",
             WorldError::Fenced(_) => "fenced",
             WorldError::Transient(_) => "transient",
-            WorldError::Unsettled(_) | WorldError::Store(_) => "other",
+            WorldError::Unsettled(_) | WorldError::Store(_) | WorldError::ClockOff => "other",
         };
         assert_eq!(found, expected, "{code:?}");
     }

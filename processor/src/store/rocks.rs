@@ -161,7 +161,9 @@ impl Store for RocksStore {
     }
 
     fn size_bytes(&self) -> u64 {
-        let size = |name: &str| self.db.property_int_value_cf(self.db.cf_handle(name)?, "rocksdb.total-sst-files-size").ok()?;
+        let size = |name: &str| {
+            self.db.property_int_value_cf(self.db.cf_handle(name)?, "rocksdb.total-sst-files-size").ok()?
+        };
         Column::ALL.iter().filter_map(|column| size(column.name())).sum()
     }
 

@@ -5,9 +5,9 @@
 
 use tocsin_core::partition::Drained;
 
+use super::Shared;
 use super::cache::Cache;
 use super::partition_task::{Audience, Task};
-use super::Shared;
 use super::world::{Logged, PartitionId, World, WorldError};
 use crate::codec::journal::{JournalRecord, Step};
 use crate::codec::rows::Position;
@@ -45,7 +45,11 @@ pub fn restore<W: World>(
             task.next, task.next
         ))),
         None if task.journal_offset() >= 0 => {
-            tracing::warn!(partition, offset = task.next, "the group has no committed offset; the journal's end is taken");
+            tracing::warn!(
+                partition,
+                offset = task.next,
+                "the group has no committed offset; the journal's end is taken"
+            );
             Ok((task, replayed))
         }
         _ => Ok((task, replayed)),
@@ -76,7 +80,9 @@ fn first_position<W: World>(
 }
 
 fn other_topic(partition: PartitionId, topic: &str) -> String {
-    format!("partition {partition}: the journal is of another topic than `{topic}`. Give this one another `application` id")
+    format!(
+        "partition {partition}: the journal is of another topic than `{topic}`. Give this one another `application` id"
+    )
 }
 
 fn check_position(shared: &Shared, partition: PartitionId, position: &Position) -> Result<(), WorldError> {
@@ -106,7 +112,10 @@ fn check_position(shared: &Shared, partition: PartitionId, position: &Position) 
 
 fn read(partition: PartitionId, logged: &Logged) -> Result<JournalRecord, WorldError> {
     JournalRecord::decode(&logged.payload).map_err(|error| {
-        WorldError::Fatal(format!("partition {partition}: the journal record at offset {} cannot be read: {error}", logged.offset))
+        WorldError::Fatal(format!(
+            "partition {partition}: the journal record at offset {} cannot be read: {error}",
+            logged.offset
+        ))
     })
 }
 
@@ -118,7 +127,10 @@ fn replay_record<W: World>(
 ) -> Result<(), WorldError> {
     let record = read(task.partition, logged)?;
     let wrong = |what: String| {
-        WorldError::Fatal(format!("partition {}: the journal record at offset {}: {what}", record.partition, logged.offset))
+        WorldError::Fatal(format!(
+            "partition {}: the journal record at offset {}: {what}",
+            record.partition, logged.offset
+        ))
     };
     let from = record.from.next(&shared.topic).unwrap_or(-1);
     if from != task.next {
@@ -161,9 +173,8 @@ fn replay_step<W: World>(
             let mut failed = None;
             world.replay(task.partition, task.next, *to_offset, &mut |record| {
                 if failed.is_none() {
-                    let taken = drain_all(shared, task).and_then(|()| {
-                        task.take(shared, record, &mut Audience::Replay).map_err(WorldError::from)
-                    });
+                    let taken = drain_all(shared, task)
+                        .and_then(|()| task.take(shared, record, &mut Audience::Replay).map_err(WorldError::from));
                     failed = taken.err();
                 }
             })?;

@@ -30,7 +30,10 @@ pub struct Input<'a> {
 pub enum Arrival<'a> {
     Record(Input<'a>),
     /// The partition has been read up to this offset, and that is its end as far as a reader of committed records can see.
-    End { partition: PartitionId, offset: Offset },
+    End {
+        partition: PartitionId,
+        offset: Offset,
+    },
 }
 
 /// Partitions that come and go, found while polling.

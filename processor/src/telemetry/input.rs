@@ -1,7 +1,7 @@
 //! Events on their way in: how they fared.
 
 use prometheus::core::Collector;
-use prometheus::proto::Metric;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{Error, IntCounter, IntCounterVec};
 use tocsin_core::event::{Catalog, EventType, TypeId};
 use tracing::{debug, warn};
@@ -82,7 +82,7 @@ impl Metrics {
     #[must_use]
     pub fn events_counted(&self) -> u64 {
         let families = [self.input.events.collect(), self.input.dead_letters.collect()];
-        let metrics = families.iter().flatten().flat_map(|family| family.get_metric());
+        let metrics = families.iter().flatten().flat_map(MetricFamily::get_metric);
         // An event that is too old is counted among the events, and again as a dead letter.
         let is_first = |metric: &&Metric| {
             !metric.get_label().iter().any(|label| label.name() == "reason" && label.value() == TOO_OLD)

@@ -26,6 +26,8 @@ pub fn verdict(rule: &Rule, scope: &Scope<'_>) -> Verdict {
     }
     match rule.levels.iter().find(|(_, condition)| condition.holds(scope)) {
         Some((severity, _)) => Verdict::Level(*severity),
-        None => Verdict::NoLevel { may_clear: rule.resolve_when.as_ref().is_none_or(|condition| condition.holds(scope)) },
+        None => {
+            Verdict::NoLevel { may_clear: rule.resolve_when.as_ref().is_none_or(|condition| condition.holds(scope)) }
+        }
     }
 }
