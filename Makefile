@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit fix build setup setup-demo
+.PHONY: help demo test check unit fix bench build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ unit: ## all tests; those that need Kafka start one
 fix: ## mends what can be mended
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+bench: setup ## decoder and backtest, events a second
+	cargo bench --locked --package tocsin-benches
 
 build: setup ## the program as it is shipped
 	cargo build --release --locked --package tocsin
