@@ -57,7 +57,8 @@ pub const KEYS: &[Key] = &[
         "partitioner",
         Text("null"),
         "How producers choose the partition of a customer: murmur2 (Java clients), crc32 (librdkafka clients), or null\n\
-         (do not check). With a name, customers on another partition than it gives are counted and warned about.",
+         (look at a sample, and warn if it shows both). With a name, events on another partition than it gives become\n\
+         dead letters (misplaced).",
     ),
     key("alerts_format", Text("json"), "Format of alert records: json or avro."),
     key(
@@ -138,7 +139,11 @@ pub const KEYS: &[Key] = &[
     key("time.timezone", Text("UTC"), "Time zone of date rules that name none (IANA name, such as Asia/Shanghai)."),
     key("commit.interval", Text("100ms"), "The longest a finished event waits for its transaction (duration)."),
     key("commit.min_interval", Text("5ms"), "The shortest time between the starts of two transactions (duration)."),
-    key("commit.max_batch", Text("10000"), "Events in one transaction (number, 1 to 1000000)."),
+    key(
+        "commit.max_batch",
+        Text("10000"),
+        "Records read at a time, and alerts in one transaction, about (number, 1 to 1000000).",
+    ),
     key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
     key(
         "http.listen",

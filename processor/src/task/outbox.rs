@@ -87,13 +87,16 @@ pub struct Progress {
     pub steps: Vec<Step>,
     pub transitions: TransitionHasher,
     pub dead_letters: u64,
+    /// Whether a drain went on. It needs no step of its own: a record without a drain as its last step says that the drain
+    /// came to its end.
+    pub drained: bool,
 }
 
 impl Progress {
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to tell. What is not told may not be written to the store either.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && !self.drained
     }
 
     /// Events up to, not including, `to` were taken in.

@@ -19,7 +19,7 @@ use crate::telemetry::{
     AlertPublished, DeadLettered, DuplicateEvent, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
 };
 
-/// Customers judged before the task looks whether it is time to publish.
+/// Customers judged before the task looks whether it is time to publish, at most.
 const DRAIN_BUDGET: usize = 1_000;
 
 /// Why records are dead letters, beside the reasons of the decoder.
@@ -177,7 +177,9 @@ impl<S: Store> Task<S> {
         if !self.draining {
             return Ok(Drained::Done);
         }
-        let drained = self.core.drain(&shared.engine, &mut self.cache, DRAIN_BUDGET, &mut self.transitions)?;
+        self.progress.drained = true;
+        let budget = DRAIN_BUDGET.min(shared.commit.max_batch);
+        let drained = self.core.drain(&shared.engine, &mut self.cache, budget, &mut self.transitions)?;
         self.draining = drained == Drained::More;
         self.hand_over(shared, audience);
         Ok(drained)
@@ -229,15 +231,29 @@ impl<S: Store> Task<S> {
         !self.progress.is_empty()
     }
 
+    /// How far the input has been read since the last journal record, in offsets.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        usize::try_from(self.next - self.published.next).unwrap_or(0)
+    }
+
     /// Offset of the latest journal record; -1 before the first.
     #[must_use]
     pub fn journal_offset(&self) -> Offset {
         self.published.journal_offset
     }
 
+    /// Whether this journal record follows on what this task has done. Offsets alone would not tell: a drain moves none.
+    #[must_use]
+    pub(super) fn is_next(&self, topic: &str, record: &JournalRecord) -> bool {
+        record.sequence == self.published.sequence + 1
+            && record.from.next(topic) == Some(self.published.next)
+            && record.from.watermark == self.published.watermark
+    }
+
     /// The journal record of what has been done since the last one.
     #[must_use]
-    pub fn journal_record(&self, shared: &Shared, now: Millis) -> JournalRecord {
+    pub fn journal_record(&self, shared: &Shared, worker: usize, now: Millis) -> JournalRecord {
         let mut steps = Vec::with_capacity(self.progress.steps.len() + 2);
         if self.published.sequence == 0 {
             steps.push(Step::Context(shared.context.clone()));
@@ -267,7 +283,7 @@ impl<S: Store> Task<S> {
             rules_fingerprint: Some(shared.rules_fingerprint.to_string()),
             context: shared.context.hash(),
             instance: shared.instance.clone(),
-            worker: 0,
+            worker: worker as i32,
             committed_at: now,
         }
     }

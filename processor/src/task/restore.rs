@@ -1,7 +1,8 @@
 //! How a task comes back: its store, then the journal from there on, replayed with outputs withheld.
 //!
-//! The order matters. Fence first, so that no earlier instance can still publish; then the journal to its end, which no
-//! open transaction can hide any more; only then the store, which may be behind the journal but never ahead of it.
+//! The order matters. Fence first, so that no earlier instance can still publish; then the committed offset, which is
+//! answered only once no transaction is open; then the journal from the store's position to an end that nothing hides. The
+//! store may be behind the journal but never ahead of it.
 
 use tocsin_core::partition::Drained;
 
@@ -12,6 +13,7 @@ use super::world::{Logged, PartitionId, World, WorldError};
 use crate::codec::journal::{JournalRecord, Step};
 use crate::codec::rows::Position;
 use crate::store::Store;
+use crate::telemetry::ReplayDiverged;
 
 /// Brings a partition's task to where the journal ends; also returns how many offsets were replayed.
 ///
@@ -132,9 +134,12 @@ fn replay_record<W: World>(
             record.partition, logged.offset
         ))
     };
-    let from = record.from.next(&shared.topic).unwrap_or(-1);
-    if from != task.next {
-        return Err(wrong(format!("starts at {from}, but the record before it ended at {}", task.next)));
+    if !task.is_next(&shared.topic, &record) {
+        return Err(wrong(format!(
+            "is number {} and starts at {:?}, which is not where the one before it ended ({}): a record is missing or was \
+             written twice",
+            record.sequence, record.from, task.next
+        )));
     }
     let rules = record.rules_fingerprint.as_deref();
     if record.context != shared.context.hash() || rules != Some(&*shared.rules_fingerprint) {
@@ -152,6 +157,8 @@ fn replay_record<W: World>(
     }
     let (transitions, hash) = (task.progress.transitions.count(), task.progress.transitions.finish());
     if (transitions, hash) != (record.transitions, record.hash) {
+        let (topic, partition) = (shared.topic.as_str(), task.partition);
+        ReplayDiverged { topic, partition, journal_offset: logged.offset }.emit(&shared.metrics);
         return Err(wrong(format!(
             "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
              store or the program is not what it was",

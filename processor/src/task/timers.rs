@@ -61,7 +61,7 @@ impl Timers {
             self.read_ahead(store)?;
         }
         let from_store = match (self.ahead.front(), self.fresh.first()) {
-            (Some(stored), Some(fresh)) => stored < fresh,
+            (Some(stored), Some(fresh)) => stored <= fresh,
             (stored, _) => stored.is_some(),
         };
         let next = if from_store { self.ahead.front() } else { self.fresh.first() };
@@ -70,6 +70,10 @@ impl Timers {
         }
         let timer = if from_store { self.ahead.pop_front() } else { self.fresh.pop_first() };
         if from_store {
+            // It may have been set again since it was written.
+            if self.fresh.first() == timer.as_ref() {
+                self.fresh.pop_first();
+            }
             self.taken.extend(timer.clone());
         }
         self.last_taken.clone_from(&timer);

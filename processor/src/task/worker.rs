@@ -7,7 +7,7 @@
 //! A transaction begins only when everything in it is ready. Whatever goes wrong, there is one way on: drop what is in
 //! memory, restore, go live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::partition_task::{Audience, Task};
 use super::restore::restore;
-use super::world::{Arrival, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
+use super::world::{Arrival, PartitionId, Rebalance, Transaction, World, WorldError};
 use super::{Shared, idle};
 use crate::store::Store as _;
 use crate::telemetry::{
@@ -42,6 +42,8 @@ pub struct Worker<W: World> {
     world: W,
     shared: Arc<Shared>,
     tasks: BTreeMap<PartitionId, Running<W::Store>>,
+    /// Assigned, and not restored yet.
+    unrestored: BTreeSet<PartitionId>,
     inbox: Inbox,
     outbox: Outbox,
     last_commit: Millis,
@@ -67,6 +69,7 @@ impl<W: World> Worker<W> {
             world,
             shared,
             tasks: BTreeMap::new(),
+            unrestored: BTreeSet::new(),
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             last_commit: now,
@@ -83,7 +86,6 @@ impl<W: World> Worker<W> {
     /// # Errors
     /// What no restore mends.
     pub fn run(&mut self, stop: &Stop, mut alive: impl FnMut(bool)) -> Result<(), WorldError> {
-        self.world.fence()?;
         while !stop.load(Ordering::Relaxed) {
             alive(self.has_joined);
             match self.round() {
@@ -103,12 +105,16 @@ impl<W: World> Worker<W> {
     /// See [`WorldError`]; an unsettled transaction is dealt with here.
     pub fn round(&mut self) -> Result<(), WorldError> {
         match self.try_round() {
-            Err(WorldError::Unsettled(_)) => self.recover(),
+            Err(WorldError::Unsettled(_)) => {
+                self.recover();
+                Ok(())
+            }
             done => done,
         }
     }
 
     fn try_round(&mut self) -> Result<(), WorldError> {
+        self.restore_one()?;
         if self.inbox.is_empty() {
             self.poll()?;
         }
@@ -122,14 +128,18 @@ impl<W: World> Worker<W> {
 
     fn poll(&mut self) -> Result<(), WorldError> {
         self.inbox.recycle();
-        let wait = self.until_next_commit().min(LONGEST_POLL);
+        let is_waited_for = !self.unrestored.is_empty();
+        let wait = if is_waited_for { Duration::ZERO } else { self.until_next_commit().min(LONGEST_POLL) };
         let started = Instant::now();
         let inbox = &mut self.inbox;
         let rebalance = self.world.poll(self.shared.commit.max_batch, wait, &mut |arrival| inbox.push(arrival))?;
         self.shared.metrics.observe_poll(started.elapsed());
         match rebalance {
             None => Ok(()),
-            Some(Rebalance::Assigned(partitions)) => self.assigned(&partitions),
+            Some(Rebalance::Assigned(partitions)) => {
+                self.assigned(&partitions);
+                Ok(())
+            }
             Some(Rebalance::Revoked { partitions, lost }) => self.revoked(&partitions, lost),
         }
     }
@@ -237,7 +247,7 @@ impl<W: World> Worker<W> {
             self.tasks.values_mut().map(|running| &mut running.task).filter(|task| task.has_progress()).collect();
         for task in &touched {
             let mut journal = Vec::new();
-            task.journal_record(&self.shared, now).encode(&mut journal);
+            task.journal_record(&self.shared, self.number, now).encode(&mut journal);
             transaction.journal.push((task.partition, journal));
             transaction.offsets.push((task.partition, task.next));
         }
@@ -245,10 +255,11 @@ impl<W: World> Worker<W> {
         let published = self.world.publish(&transaction);
         let took = started.elapsed();
         let offsets = published.inspect_err(|error| failed(&self.shared, self.number, error))?;
+        let events = touched.iter().map(|task| task.unpublished()).sum();
         for (task, offset) in touched.iter_mut().zip(offsets) {
             task.published(offset);
         }
-        let (events, records) = (touched.len(), transaction.alerts.len() + transaction.dead_letters.len());
+        let records = transaction.alerts.len() + transaction.dead_letters.len();
         TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
         self.last_commit = self.world.now();
         Ok(())
@@ -284,26 +295,36 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
-    fn assigned(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
-        Rebalanced { worker: self.number, partitions: self.tasks.len() + partitions.len() }.emit(&self.shared.metrics);
-        self.restore_all(partitions)?;
+    /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
+    /// go out any more, so everything is dropped and restored.
+    fn assigned(&mut self, partitions: &[PartitionId]) {
+        if partitions.iter().any(|partition| self.tasks.contains_key(partition)) {
+            self.recover();
+        }
+        let waiting = self.unrestored.len();
+        self.unrestored.extend(partitions);
         self.has_joined = true;
-        Ok(())
+        // They are told again until they are started.
+        if self.unrestored.len() > waiting {
+            let partitions = self.tasks.len() + self.unrestored.len();
+            Rebalanced { worker: self.number, partitions }.emit(&self.shared.metrics);
+        }
     }
 
-    fn restore_all(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
-        let mut starts: Vec<(PartitionId, Offset)> = Vec::new();
+    /// Restores one of the partitions that wait for it, so that the others' turn comes in between. It goes on waiting if that
+    /// fails for now.
+    fn restore_one(&mut self) -> Result<(), WorldError> {
+        let Some(&partition) = self.unrestored.first() else { return Ok(()) };
         self.world.fence()?;
-        for &partition in partitions {
-            let started = Instant::now();
-            let (topic, metrics) = (self.shared.topic.as_str(), &*self.shared.metrics);
-            let gauges = PartitionAssigned { worker: self.number, topic, partition }.emit(metrics);
-            let (task, replayed) = restore(&mut self.world, &self.shared, partition)?;
-            starts.push((partition, task.next));
-            RestoreDone { topic, partition, took: started.elapsed(), replayed }.emit(metrics);
-            self.tasks.insert(partition, Running { task, gauges });
-        }
-        self.world.start(&starts)
+        let started = Instant::now();
+        let (topic, metrics) = (self.shared.topic.as_str(), &*self.shared.metrics);
+        let gauges = PartitionAssigned { worker: self.number, topic, partition }.emit(metrics);
+        let (task, replayed) = restore(&mut self.world, &self.shared, partition)?;
+        self.world.start(&[(partition, task.next)])?;
+        RestoreDone { topic, partition, took: started.elapsed(), replayed }.emit(metrics);
+        self.tasks.insert(partition, Running { task, gauges });
+        self.unrestored.remove(&partition);
+        Ok(())
     }
 
     /// Settles what goes: publishes what is pending while it may, drops it where it may not.
@@ -324,8 +345,11 @@ impl<W: World> Worker<W> {
             let topic = self.shared.topic.as_str();
             PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
         }
-        self.world.release(partitions)?;
-        if lost { self.restore_remaining() } else { Ok(()) }
+        self.unrestored.retain(|partition| !partitions.contains(partition));
+        if lost {
+            self.recover();
+        }
+        self.world.release(partitions)
     }
 
     /// Ends every drain and publishes.
@@ -338,16 +362,11 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
-    /// The one way on after a transaction that is not known to have happened.
-    fn recover(&mut self) -> Result<(), WorldError> {
+    /// The one way on after whatever went wrong: drop what is in memory, restore.
+    fn recover(&mut self) {
         self.outbox.take();
-        self.restore_remaining()
-    }
-
-    fn restore_remaining(&mut self) -> Result<(), WorldError> {
-        let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();
         self.inbox.forget(|_| true);
-        self.restore_all(&partitions)
+        self.unrestored.extend(std::mem::take(&mut self.tasks).into_keys());
     }
 
     /// Publishes and writes what is left.

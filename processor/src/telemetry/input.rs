@@ -39,7 +39,7 @@ impl InputMetrics {
             dead_letters: r.counters("tocsin_dead_letters_total", "Records sent to the dead letters.", &["reason"])?,
             split_customers: r.counter(
                 "tocsin_split_customers_total",
-                "Customers found on a partition that the configured partitioner does not give them.",
+                "Sampled events on a partition that the partitioner of most of the others does not give them.",
             )?,
         })
     }
@@ -229,8 +229,9 @@ impl MixedPartitioners<'_> {
                 offset,
                 expected_partition,
                 suppressed,
-                "a customer is on a partition that `partitioner` does not give it: producers use different partitioners, \
-                 or the number of partitions was changed; alerts of customers on two partitions are wrong"
+                "a customer is on a partition where the partitioner of most others does not put it: producers use \
+                 different partitioners, or the number of partitions was changed; alerts of customers on two partitions \
+                 are wrong. Make the producers agree, and set `partitioner` to refuse what lies elsewhere"
             );
         }
     }
