@@ -106,7 +106,9 @@ impl Timers {
             batch.put(Column::Timers, rows::timer_key(timer.0, &timer.1), Vec::new());
             if self.read.covers(&timer) {
                 let place = self.ahead.partition_point(|other| *other < timer);
-                self.ahead.insert(place, timer);
+                if self.ahead.get(place) != Some(&timer) {
+                    self.ahead.insert(place, timer);
+                }
             }
         }
         if self.ahead.len() > 2 * READ_AHEAD {
