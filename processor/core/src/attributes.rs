@@ -29,7 +29,8 @@ impl Attributes {
             match self.held.iter_mut().find(|attribute| attribute.name.is(name)) {
                 Some(attribute) if attribute.since > occurred_at => {}
                 Some(attribute) => {
-                    changed |= attribute.value != value;
+                    // The time too: it decides which later arrival counts, so it must get into the row.
+                    changed |= attribute.since != occurred_at || attribute.value != value;
                     attribute.since = occurred_at;
                     attribute.value = value;
                 }

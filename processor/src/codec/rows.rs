@@ -212,7 +212,6 @@ pub fn assemble(head: Head, attributes: Attributes, sealed: Vec<Chunk>) -> Custo
 pub fn write_attributes(attributes: &Attributes) -> Vec<u8> {
     let mut out = opened();
     for attribute in attributes {
-        varint::put_signed(&mut out, attribute.since);
         let mut field = Vec::new();
         let value = match &attribute.value {
             OwnedValue::Bool(b) => FieldValue::Bool(*b),
@@ -231,6 +230,7 @@ pub fn write_attributes(attributes: &Attributes) -> Vec<u8> {
                 write_field(&mut field, 0, value);
             }
         }
+        varint::put_signed(&mut out, attribute.since);
         varint::put_bytes(&mut out, &field);
     }
     out
@@ -427,3 +427,6 @@ fn put_instant(out: &mut Vec<u8>, instant: Option<Millis>) {
 fn read_instant(reader: &mut Reader<'_>) -> Option<Option<Millis>> {
     if reader.byte()? == 0 { Some(None) } else { reader.signed().map(Some) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::errors;
-use super::group_context::QuietContext;
+use super::quiet::QuietContext;
 use super::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, WorldError};
 
@@ -35,13 +35,14 @@ impl Edges {
         Ok(Self { client, timeout: settings.request_timeout })
     }
 
-    pub fn of(&self, topic: &str, partition: PartitionId) -> Result<Bounds, WorldError> {
+    /// Serves log lines and errors, none of which needs an answer, so that they do not pile up.
+    pub fn tidy(&self) {
         for _ in 0..LINES_AT_ONCE {
-            // Without a group this serves log lines and errors only, of which none needs an answer.
-            if self.client.poll(Duration::ZERO).is_none() {
-                break;
-            }
+            drop(self.client.poll(Duration::ZERO));
         }
+    }
+
+    pub fn of(&self, topic: &str, partition: PartitionId) -> Result<Bounds, WorldError> {
         match self.client.fetch_watermarks(topic, partition, self.timeout) {
             Ok((first, end)) => Ok(Bounds { first, end }),
             Err(error) => Err(errors::asking(format_args!("the bounds of partition {partition} of {topic}"), &error)),

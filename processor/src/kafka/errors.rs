@@ -95,6 +95,22 @@ pub(super) fn is_transport(code: Code) -> bool {
     )
 }
 
+/// Whether librdkafka, told this in place of records, goes on by itself at the very place where it was.
+pub(super) fn is_passing(code: Code) -> bool {
+    let leader_moves = matches!(
+        code,
+        Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::BrokerNotAvailable
+            | Code::ReplicaNotAvailable
+            | Code::KafkaStorageError
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::OffsetNotAvailable
+    );
+    leader_moves || is_transport(code) || is_missing(code)
+}
+
 /// As [`asking`], where there is a code and a text.
 pub(super) fn of_code(what: impl Display, code: Code, text: &str) -> WorldError {
     match remedy(code) {
@@ -104,18 +120,28 @@ pub(super) fn of_code(what: impl Display, code: Code, text: &str) -> WorldError 
     }
 }
 
-/// The error that a partition brings in place of records.
+/// The error that a partition brings in place of records, and does not mend by itself: librdkafka may go on behind
+/// them, so nothing of what it brings after may be used.
 pub(super) fn reading(topic: &str, partition: PartitionId, code: Code, text: &str) -> WorldError {
-    let what = format!("reading partition {partition} of {topic}");
+    let what = format!("reading partition {partition} of {topic}: {text}");
     match code {
         Code::AutoOffsetReset | Code::OffsetOutOfRange => WorldError::Fatal(format!(
-            "{what}: {text}: what is to be read next is not in the log. If retention took it, raise retention.ms, and start \
-             anew with another application name; if the topic was made anew, the old application's state does not fit it"
+            "{what}: what is to be read next is not in the log. If retention took it, raise retention.ms, and start anew \
+             with another application name; if the topic was made anew, the old application's state does not fit it"
         )),
-        code if is_missing(code) => {
-            WorldError::Transient(format!("{what}: {text}: if that stays so, {}", advice(code).unwrap_or_default()))
+        Code::BadMessage | Code::InvalidMessage | Code::BadCompression | Code::NotImplemented => {
+            WorldError::Fatal(format!(
+                "{what}: these records cannot be read. If a producer compresses in a way that this program was built \
+                 without, have it use another; if the log is damaged, bring the records back from a replica"
+            ))
         }
-        code => of_code(what, code, text),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => WorldError::Fatal(format!(
+            "{what}: raise receive.message.max.bytes and fetch.message.max.bytes among librdkafka's properties"
+        )),
+        code => match of_code(&what, code, "") {
+            WorldError::Transient(_) => WorldError::Unsettled(what),
+            other => other,
+        },
     }
 }
 
@@ -133,7 +159,7 @@ mod tests {
             WorldError::Fatal(_) => "fatal",
             WorldError::Fenced(_) => "fenced",
             WorldError::Transient(_) => "transient",
-            WorldError::Unsettled(_) | WorldError::Store(_) | WorldError::ClockOff => "other",
+            WorldError::Unsettled(_) | WorldError::ClockOff | WorldError::Store(_) => "other",
         };
         assert_eq!(found, expected, "{code:?}");
     }
@@ -148,5 +174,16 @@ mod tests {
         check(Code::BrokerTransportFailure, "transient");
         check(Code::OperationTimedOut, "transient");
         check(Code::IllegalGeneration, "transient");
+    }
+
+    #[test]
+    fn what_a_partition_brings_in_place_of_records_is_never_passed_over() {
+        let fatal = [Code::AutoOffsetReset, Code::BadMessage, Code::BadCompression, Code::TopicAuthorizationFailed];
+        for code in fatal {
+            assert!(!is_passing(code));
+            assert!(matches!(reading("events", 0, code, "x"), WorldError::Fatal(_)), "{code:?}");
+        }
+        assert!(matches!(reading("events", 0, Code::Unknown, "x"), WorldError::Unsettled(_)));
+        assert!(is_passing(Code::NotLeaderForPartition));
     }
 }

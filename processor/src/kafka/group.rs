@@ -8,19 +8,21 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as Position, TopicPartitionList};
 
-use super::assignment::Assignment;
 use super::errors;
-use super::group_context::{Change, GroupContext};
 use super::native::{BatchConsumer, Item};
 use super::settings::KafkaSettings;
-use super::standing;
 use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, WorldError};
 
-/// Log lines, errors and rebalances served at a time.
-const EVENTS_AT_ONCE: usize = 64;
+mod assignment;
+mod context;
+mod rebalance;
+mod standing;
+
+use assignment::Assignment;
+use context::GroupContext;
+
 /// How often the group is served while something else takes long.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
@@ -35,6 +37,8 @@ pub(super) struct Group {
     member: String,
     joined: bool,
     served: Instant,
+    /// Why what runs had to be held, until the loop is told.
+    doubt: Option<String>,
 }
 
 impl Group {
@@ -54,9 +58,12 @@ impl Group {
             member: String::new(),
             joined: false,
             served: Instant::now(),
+            doubt: None,
         })
     }
 
+    /// # Errors
+    /// [`WorldError::Unsettled`] if all tasks must be restored; the others as [`errors`] has them.
     pub fn poll(
         &mut self,
         max: usize,
@@ -102,7 +109,7 @@ impl Group {
             return Ok(());
         }
         let partitions: Vec<_> = starts.iter().map(|(partition, _)| *partition).collect();
-        // Running ones are fetched on while they are sought, else.
+        // Else what runs would go on being fetched while it is sought.
         self.pause(&partitions)?;
         self.seek(&starts)?;
         let list = self.list(&partitions);
@@ -135,29 +142,35 @@ impl Group {
         self.give_back()
     }
 
-    /// As whom to publish: the group's metadata and its generation. The error says why not to.
-    pub fn standing(&self) -> Result<(ConsumerGroupMetadata, i32), String> {
-        let before = self.client.membership();
-        let metadata = self.consumer().group_metadata();
-        let after = self.client.membership();
-        let lost = self.consumer().assignment_lost();
-        match (standing::objection(&self.member, &before, &after, lost), metadata) {
-            (Some(objection), _) => Err(objection),
-            (None, None) => Err("librdkafka knows no group".to_owned()),
-            (None, Some(metadata)) => Ok((metadata, before.generation)),
+    /// As whom to publish for these partitions: the group's metadata and its generation. The error says why not to.
+    pub fn standing(
+        &self,
+        mut partitions: impl Iterator<Item = PartitionId>,
+    ) -> Result<(ConsumerGroupMetadata, i32), String> {
+        if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
+            return Err(format!("partition {partition} is not this worker's"));
         }
+        // Asked again if the client's own threads heard of a new generation in between.
+        let mut objection = String::new();
+        for _ in 0..3 {
+            let before = self.client.membership();
+            let metadata = self.consumer().group_metadata().ok_or("librdkafka knows no group")?;
+            let after = self.client.membership();
+            let lost = self.consumer().assignment_lost();
+            match standing::objection(&self.member, &before, &after, lost) {
+                None => return Ok((metadata, before.generation)),
+                Some(found) => objection = found,
+            }
+        }
+        Err(objection)
     }
 
-    /// Waits until our client knows another generation than this one. Whether it does then is all that it says.
-    pub fn await_generation(&self, after: i32, patience: Duration) -> bool {
+    /// Waits a while for our client to hear of another generation than this one.
+    pub fn await_generation(&self, after: i32, patience: Duration) {
         let until = Instant::now() + patience;
-        while self.client.membership().generation == after {
-            if Instant::now() >= until {
-                return false;
-            }
+        while self.client.membership().generation == after && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }
-        true
     }
 
     /// The group's committed offset. Waits while a transaction with offsets of this partition is open.
@@ -209,118 +222,15 @@ impl Group {
         self.client.consumer()
     }
 
-    /// Serves rebalances, errors and log lines. Records come through the other queue.
-    fn serve(&mut self, wait: Duration) -> Result<(), WorldError> {
-        let (mut wait, mut failed) = (wait, None);
-        for _ in 0..EVENTS_AT_ONCE {
-            let called = self.consumer().context().called();
-            match self.consumer().poll(wait) {
-                Some(Err(error)) => failed = failed.or_else(|| self.verdict(&error)),
-                Some(Ok(_)) => {
-                    failed = Some(WorldError::Fatal(
-                        "a record came past the shared queue: this is a mistake in tocsin, please report it".to_owned(),
-                    ));
-                }
-                None if self.consumer().context().called() == called => break,
-                None => {}
-            }
-            wait = Duration::ZERO;
-        }
-        self.served = Instant::now();
-        for change in self.consumer().context().take_changes() {
-            match change {
-                Change::Assigned(list) => self.take(list)?,
-                Change::Revoked { list, lost } => self.prepare_leaving(list, lost)?,
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// What an error of the client means for the loop, if anything.
-    fn verdict(&self, error: &KafkaError) -> Option<WorldError> {
-        match error {
-            KafkaError::MessageConsumption(code) if errors::is_transport(*code) => None,
-            KafkaError::PartitionEOF(_) | KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF) => None,
-            KafkaError::MessageConsumptionFatal(_) => {
-                let (code, text) = self.consumer().client().fatal_error()?;
-                Some(match errors::of_code("the consumer cannot go on", code, &text) {
-                    WorldError::Transient(message) => WorldError::Fatal(format!("{message}: start this instance anew")),
-                    other => other,
-                })
-            }
-            other => Some(errors::asking(format_args!("reading {}", self.topic), other)),
-        }
-    }
-
-    /// Takes new partitions, paused. Their place is found out in a restore; until then any will do, for without one
-    /// librdkafka would ask for the committed offset and refuse a partition that has none.
-    fn take(&mut self, mut list: TopicPartitionList) -> Result<(), WorldError> {
-        let member = self.client.membership().member;
-        if member != self.member {
-            // Given up by the group and back as somebody else: others may have owned what librdkafka says we kept.
-            self.hold();
-            self.member = member;
-        }
-        let partitions = partitions(&list);
-        let refused = |error: String| {
-            WorldError::Fatal(format!("librdkafka does not take partitions {partitions:?}: {error}: start anew"))
-        };
-        if let Some(partition) = partitions.iter().find(|partition| !self.client.forward(&self.topic, **partition)) {
-            return Err(refused(format!("partition {partition} has no queue")));
-        }
-        self.go_back();
-        list.set_all_offsets(Position::Beginning).map_err(|error| refused(error.to_string()))?;
-        // Also when the list is empty: librdkafka waits for the answer.
-        self.consumer().incremental_assign(&list).map_err(|error| refused(error.to_string()))?;
-        self.pause(&partitions)?;
-        self.assignment.assigned(&partitions);
-        tracing::info!(?partitions, member = self.member, "partitions assigned");
-        Ok(())
-    }
-
-    fn prepare_leaving(&mut self, leaving: TopicPartitionList, lost: bool) -> Result<(), WorldError> {
-        let partitions = partitions(&leaving);
-        tracing::info!(?partitions, lost, "partitions to be given back");
-        self.assignment.revoked(&partitions, lost);
-        self.leaving = Some(leaving);
-        // What the loop has not heard of yet it need not settle either.
-        self.give_back()
-    }
-
-    fn give_back(&mut self) -> Result<(), WorldError> {
-        let is_settled = self.assignment.can_give_back();
-        let Some(list) = self.leaving.take_if(|list| is_settled || list.count() == 0) else { return Ok(()) };
-        self.go_back();
-        self.consumer().incremental_unassign(&list).map_err(|error| {
-            WorldError::Fatal(format!("librdkafka does not give partitions back: {error}: start this instance anew"))
-        })?;
-        self.assignment.given_back();
-        tracing::info!(partitions = ?partitions(&list), "partitions given back");
-        Ok(())
-    }
-
-    /// Puts what runs back to where the loop is, before a rebalance is answered.
-    ///
-    /// librdkafka pauses all partitions until the answer, and goes on where it believes us to be; but a batch with an
-    /// end of partition in it lets it believe that we are one further than we are (librdkafka 4844, there until 2.12.1).
-    /// The record at that offset would be lost.
-    fn go_back(&mut self) {
-        let positions = self.assignment.positions();
-        if positions.is_empty() {
-            return;
-        }
-        if let Err(error) = self.seek(&positions) {
-            tracing::warn!(%error, "partitions are started anew");
-            self.hold();
-        }
-    }
-
     fn read(&mut self, max: usize, wait: Duration, each: &mut dyn FnMut(Arrival<'_>)) -> Result<(), WorldError> {
         self.client.fill(max, wait);
-        let mut failed = None;
+        let mut failed: Option<(PartitionId, RDKafkaErrorCode, String)> = None;
         while let Some(item) = self.client.peek() {
+            // librdkafka may have skipped what it could not read.
+            let is_behind_failure = failed.as_ref().is_some_and(|(partition, ..)| *partition == item.partition());
             match item {
-                Item::Record(record) if self.assignment.runs(record.partition) => {
+                _ if is_behind_failure || !self.assignment.runs(item.partition()) => {}
+                Item::Record(record) => {
                     self.assignment.advance(record.partition, record.offset + 1);
                     each(Arrival::Record(Input {
                         partition: record.partition,
@@ -330,18 +240,19 @@ impl Group {
                         payload: record.payload,
                     }));
                 }
-                Item::End { partition, offset } if self.assignment.runs(partition) => {
+                Item::End { partition, offset } => {
                     self.assignment.advance(partition, offset);
                     each(Arrival::End { partition, offset });
                 }
-                Item::Failed { partition, code, message } if !errors::is_transport(code) => {
-                    failed = failed.or(Some((partition, code, message)));
+                Item::Failed { partition, code, message } if errors::is_passing(code) => {
+                    tracing::warn!(partition, "{message}");
                 }
-                _ => {}
+                Item::Failed { partition, code, message } => failed = failed.or(Some((partition, code, message))),
             }
             self.client.advance();
         }
         let Some((partition, code, message)) = failed else { return Ok(()) };
+        self.hold();
         Err(errors::reading(&self.topic, partition, code, &message))
     }
 
@@ -394,26 +305,6 @@ impl Group {
     }
 }
 
-/// Leaves the group. Whoever lets a world go without releasing its partitions has lost what was not published.
-impl Drop for Group {
-    fn drop(&mut self) {
-        let context = self.consumer().context();
-        context.close();
-        // librdkafka does not close before each change has its answer.
-        for change in context.take_changes() {
-            match change {
-                Change::Revoked { list, .. } => self.leaving = Some(list),
-                Change::Assigned(list) => drop(self.consumer().incremental_assign(&list)),
-            }
-        }
-        if let Some(list) = self.leaving.take()
-            && let Err(error) = self.consumer().incremental_unassign(&list)
-        {
-            tracing::warn!(%error, "partitions could not be given back");
-        }
-    }
-}
-
 impl std::fmt::Debug for Group {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Group")
@@ -421,8 +312,4 @@ impl std::fmt::Debug for Group {
             .field("assignment", &self.assignment)
             .finish_non_exhaustive()
     }
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<PartitionId> {
-    list.elements().iter().map(TopicPartitionListElem::partition).collect()
 }

@@ -1,37 +1,34 @@
 //! Kafka: the log that is the truth.
 //!
 //! ```text
-//!  settings ── one file for what a user may and may not set
-//!  topics ──── at start: are they there, and set up so that nothing is lost?  (topic_rules)
+//!  settings ── what a user may and may not set, and each client's settings
+//!  topics ──── at start: are they there, and set up so that nothing is lost?
 //!  world ───── what the loop sees of it all
-//!    ├ group ────── the member of the consumer group    (group_context, assignment, standing; native: unsafe)
-//!    ├ publisher ── the transactional producer          (attempt, reports; clock)
+//!    ├ group ────── the member of the consumer group: partitions that come and go, and their records
+//!    ├ publisher ── the transactional producer
 //!    ├ reader ───── journal and events, read again
 //!    └ edges ────── where partitions begin and end
+//!  native ──── reading in batches: the one place with `unsafe`
 //! ```
 //!
 //! What is not obvious, each told where it matters:
-//! - librdkafka waits for the answer to a rebalance, so partitions stay ours until they are released ([`world`]).
-//! - A member that the group gave up can be back, as another member, with partitions it no longer owns (`standing`).
-//! - librdkafka repeats `EndTxn` in silence; only a debug line tells (`reports`).
-//! - The broker fences a transaction that ran out of time as if another producer had come (`attempt`).
+//! - librdkafka waits for the answer to a rebalance: partitions stay ours until they are released (`group::rebalance`).
+//! - A batch with an end of partition in it makes librdkafka skip a record at the next rebalance (`group::rebalance`).
+//! - A member that the group gave up can be back as another one, with partitions it owns no longer (`group::standing`).
+//! - librdkafka repeats `EndTxn` in silence; only a debug line tells (`publisher::reports`).
+//! - The broker fences a transaction that ran out of time as if another producer had come (`publisher::attempt`).
 //! - Who reads committed records is told the last stable offset for the end (`edges`).
 
-mod assignment;
-mod attempt;
 mod clock;
 mod edges;
 mod errors;
 mod group;
-mod group_context;
 mod log;
 mod native;
 mod publisher;
+mod quiet;
 mod reader;
-mod reports;
 mod settings;
-mod standing;
-mod topic_rules;
 pub mod topics;
 mod world;
 

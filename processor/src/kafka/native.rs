@@ -38,6 +38,16 @@ pub(super) enum Item<'a> {
     },
 }
 
+impl Item<'_> {
+    /// -1 if a failure is no single partition's.
+    pub fn partition(&self) -> PartitionId {
+        match self {
+            Self::Record(record) => record.partition,
+            Self::End { partition, .. } | Self::Failed { partition, .. } => *partition,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
     pub partition: PartitionId,

@@ -9,18 +9,24 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
 use tocsin_core::time::Millis;
 
-use super::attempt::{Attempt, Committed, Failure};
 use super::clock;
 use super::errors::{self, Remedy, remedy};
 use super::group::Group;
-use super::reports::Reports;
 use super::settings::KafkaSettings;
 use crate::task::world::{Offset, Transaction, WorldError};
 
-/// How often a transaction is tried again because the group has moved on under it.
-const GENERATIONS: usize = 3;
-/// How long our own client may take to hear of a generation that the broker told us of.
-const GENERATION_PATIENCE: Duration = Duration::from_secs(3);
+mod attempt;
+mod reports;
+
+use attempt::{Attempt, Committed, Failure};
+use reports::Reports;
+
+/// How long a transaction is tried again because the group moves on under it.
+const GENERATION_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries, unless our own client hears of the new generation before.
+const GENERATION_PAUSE: Duration = Duration::from_millis(100);
+/// Log lines served at a time while nothing is published.
+const LINES_AT_ONCE: usize = 256;
 /// How long `init_transactions` is tried.
 const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,6 +73,17 @@ impl Publisher {
         Ok(())
     }
 
+    /// Serves what librdkafka has to tell while nothing is published, so that it does not pile up.
+    pub fn tidy(&self) {
+        let Some(Live(producer)) = &self.producer else { return };
+        for _ in 0..LINES_AT_ONCE {
+            if producer.in_flight_count() == 0 {
+                break;
+            }
+            producer.poll(Duration::ZERO);
+        }
+    }
+
     /// Publishes a transaction, and returns the offsets of its journal records.
     pub fn publish(&mut self, group: &Group, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
         if transaction.offsets.is_empty() {
@@ -89,7 +106,7 @@ impl Publisher {
         outcome
     }
 
-    /// In a rebalance the broker refuses the generation of before until our client has heard of the next. Our partitions
+    /// In a rebalance the broker refuses the generation of before, and the new one until it is complete. Our partitions
     /// are ours meanwhile: none goes before it is given back, and the metadata is checked anew each time.
     fn try_generations(
         &mut self,
@@ -97,20 +114,21 @@ impl Publisher {
         group: &Group,
         transaction: &Transaction,
     ) -> Result<Vec<Offset>, Ended> {
-        let mut tries = 0;
+        let started = Instant::now();
         loop {
-            let (metadata, generation) = group.standing().map_err(Ended::Sound)?;
+            let partitions = transaction.offsets.iter().map(|(partition, _)| *partition);
+            let (metadata, generation) = group.standing(partitions).map_err(Ended::Sound)?;
             let attempt = Attempt::new(producer, &self.settings);
             match attempt.publish(transaction, &metadata) {
                 Ok(committed) => return Ok(self.settle(&committed)),
                 Err(Failure::Broken(error)) => return Err(Ended::Broken(error)),
                 Err(Failure::Moved(message)) => {
                     Attempt::new(producer, &self.settings).abort().map_err(Ended::Broken)?;
-                    tries += 1;
-                    if tries == GENERATIONS || !group.await_generation(generation, GENERATION_PATIENCE) {
+                    if started.elapsed() > GENERATION_PATIENCE {
                         return Err(Ended::Sound(message));
                     }
                     tracing::info!(generation, "the group moved on: the transaction is published again as its member");
+                    group.await_generation(generation, GENERATION_PAUSE);
                 }
             }
         }

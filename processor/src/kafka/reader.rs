@@ -12,8 +12,8 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::edges::Edges;
 use super::errors;
-use super::group_context::QuietContext;
 use super::native::{BatchConsumer, Item, Record};
+use super::quiet::QuietContext;
 use super::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, WorldError};
 
@@ -21,6 +21,8 @@ const BATCH: usize = 10_000;
 const WAIT: Duration = Duration::from_millis(100);
 /// How long a stretch may bring nothing, with the broker there to be asked.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Log lines served at a time while nothing is read.
+const LINES_AT_ONCE: usize = 16;
 /// Between two lines about a long read.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// The broker looks for transactions that have run out of time every ten seconds by default.
@@ -137,6 +139,13 @@ impl Reader {
         }
     }
 
+    /// Serves what librdkafka has to tell while nothing is read, so that it does not pile up.
+    pub fn tidy(&self) {
+        for _ in 0..LINES_AT_ONCE {
+            drop(self.client.consumer().poll(Duration::ZERO));
+        }
+    }
+
     fn read_on(
         &mut self,
         stretch: Stretch<'_>,
@@ -247,8 +256,9 @@ impl Reader {
                     }
                 }
                 Item::Failed { partition, code, message } => {
-                    let failed = (!errors::is_transport(code))
-                        .then(|| errors::reading(stretch.topic, partition, code, &message));
+                    // Some failures come late, of a place that was left long since.
+                    let is_ours = partition == stretch.partition && !errors::is_passing(code);
+                    let failed = is_ours.then(|| errors::reading(stretch.topic, partition, code, &message));
                     self.client.advance();
                     if let Some(error) = failed {
                         return Err(error);

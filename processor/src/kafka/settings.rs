@@ -187,6 +187,7 @@ impl KafkaSettings {
         config
             .set("group.id", &self.group)
             .set("isolation.level", isolation)
+            .set("check.crcs", "true")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
@@ -232,6 +233,7 @@ fn owned(name: &str) -> Option<&'static str> {
         | "auto.commit.enable"
         | "auto.commit.interval.ms"
         | "auto.offset.reset"
+        | "check.crcs"
         | "delivery.report.only.error"
         | "enable.auto.commit"
         | "enable.auto.offset.store"

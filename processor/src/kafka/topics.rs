@@ -1,7 +1,6 @@
 //! At start: are the topics there, and set up so that nothing is lost?
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -13,14 +12,19 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::errors;
-use super::group_context::QuietContext;
+use super::quiet::QuietContext;
 use super::settings::KafkaSettings;
-pub use super::topic_rules::Retention;
-use super::topic_rules::{self, NEW_EVENTS, NEW_JOURNAL, NEW_OUTPUT, TopicConfig};
 use crate::task::world::WorldError;
 
-/// How long new topics may take to have leaders.
-const CREATION_PATIENCE: Duration = Duration::from_secs(30);
+mod rules;
+
+pub use rules::Retention;
+use rules::{NEW_EVENTS, NEW_JOURNAL, NEW_OUTPUT, TopicConfig};
+
+/// How long topics may take to be there and to have leaders.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
+/// A replication factor.
+const BROKERS_DEFAULT: i32 = -1;
 
 /// What is asked of the topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,26 +66,33 @@ pub fn check(settings: &KafkaSettings, policy: &TopicPolicy) -> Result<Findings,
     settings.check()?;
     let admin = Admin::new(settings)?;
     let (known, created) = admin.present(policy.create)?;
-    let partitions = |topic: &String| known.get(topic).copied().unwrap_or_default();
+    let partitions = |topic: &String| known.partitions.get(topic).copied().unwrap_or_default();
     let events = (settings.events_topic.as_str(), partitions(&settings.events_topic));
     let journal = (settings.journal_topic.as_str(), partitions(&settings.journal_topic));
-    topic_rules::check_partitions(events, journal).map_err(WorldError::Fatal)?;
+    rules::check_partitions(events, journal).map_err(WorldError::Fatal)?;
     let mut findings = Findings { partitions: events.1, created, ..Findings::default() };
     if let Some(config) = admin.config(events.0, &mut findings.warnings) {
-        let found = topic_rules::check_events(events.0, &config, policy.max_future_skew);
+        let found = rules::check_events(events.0, &config, policy.max_future_skew);
         findings.warnings.extend(found.map_err(WorldError::Fatal)?);
-        findings.events_retention = Some(topic_rules::retention(&config));
+        findings.events_retention = Some(rules::retention(&config));
     }
     if let Some(config) = admin.config(journal.0, &mut findings.warnings) {
-        let found = topic_rules::check_journal(journal.0, &config);
+        let found = rules::check_journal(journal.0, &config);
         findings.warnings.extend(found.map_err(WorldError::Fatal)?);
-        findings.journal_retention = Some(topic_rules::retention(&config));
+        findings.journal_retention = Some(rules::retention(&config));
     }
     Ok(findings)
 }
 
-/// Partitions of topics that have a leader for each.
-type Known = BTreeMap<String, i32>;
+/// The topics there are.
+struct Known {
+    partitions: BTreeMap<String, i32>,
+    /// Those of which a partition can be neither read nor written at the moment.
+    leaderless: BTreeSet<String>,
+}
+
+/// A topic that is not there, and the settings it would be created with.
+type Missing<'a> = (&'a str, &'static [(&'static str, &'static str)]);
 
 struct Admin<'a> {
     settings: &'a KafkaSettings,
@@ -99,30 +110,33 @@ impl<'a> Admin<'a> {
         Ok(Self { settings, client, options })
     }
 
-    /// The topics as they are once all are there, and the names of those that were created.
+    /// The topics once all are there, and the names of those that were created.
     fn present(&self, create: Option<NewTopics>) -> Result<(Known, Vec<String>), WorldError> {
-        let known = self.known()?;
-        let missing: Vec<_> = self.wanted().into_iter().filter(|(topic, _)| !known.contains_key(*topic)).collect();
-        if missing.is_empty() {
-            return Ok((known, Vec::new()));
+        let mut known = self.known()?;
+        let missing = self.missing(&known);
+        match create {
+            _ if missing.is_empty() => {}
+            None => return Err(self.complaint(&missing, &known)),
+            Some(new) => self.create(&missing, new, &known)?,
         }
-        let Some(new) = create else { return Err(self.missing(&missing, &known)) };
-        self.create(&missing, new, &known)?;
         let started = Instant::now();
-        loop {
-            let known = self.known()?;
-            if missing.iter().all(|(topic, _)| known.contains_key(*topic)) {
-                return Ok((known, missing.iter().map(|(topic, _)| (*topic).to_owned()).collect()));
-            }
-            if started.elapsed() > CREATION_PATIENCE {
-                return Err(WorldError::Transient("the new topics have no leaders yet".to_owned()));
+        while !self.missing(&known).is_empty()
+            || self.wanted().iter().any(|(topic, _)| known.leaderless.contains(*topic))
+        {
+            if started.elapsed() > LEADER_PATIENCE {
+                let names: Vec<_> = self.wanted().iter().map(|(topic, _)| *topic).collect();
+                return Err(WorldError::Transient(format!(
+                    "of the topics {} a partition has no leader: are all brokers up?",
+                    names.join(", ")
+                )));
             }
             thread::sleep(Duration::from_millis(50));
+            known = self.known()?;
         }
+        Ok((known, missing.iter().map(|(topic, _)| (*topic).to_owned()).collect()))
     }
 
-    /// The topics we need, and the settings they would be created with.
-    fn wanted(&self) -> [(&'a str, &'static [(&'static str, &'static str)]); 4] {
+    fn wanted(&self) -> [Missing<'a>; 4] {
         let settings = self.settings;
         [
             (&settings.events_topic, NEW_EVENTS),
@@ -132,25 +146,33 @@ impl<'a> Admin<'a> {
         ]
     }
 
+    fn missing(&self, known: &Known) -> Vec<Missing<'a>> {
+        self.wanted().into_iter().filter(|(topic, _)| !known.partitions.contains_key(*topic)).collect()
+    }
+
     /// Asks for all topics: a question for a single one creates it, where the broker allows that.
     fn known(&self) -> Result<Known, WorldError> {
         let metadata = self.client.inner().fetch_metadata(None, self.settings.request_timeout);
         let metadata = metadata.map_err(|error| {
             errors::asking(format_args!("the topics of {} are not known", self.settings.bootstrap), &error)
         })?;
-        let with_leaders = metadata.topics().iter().filter(|topic| {
-            !topic.partitions().is_empty() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
-        });
-        Ok(with_leaders.map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32)).collect())
+        let mut known = Known { partitions: BTreeMap::new(), leaderless: BTreeSet::new() };
+        for topic in metadata.topics().iter().filter(|topic| !topic.partitions().is_empty()) {
+            known.partitions.insert(topic.name().to_owned(), topic.partitions().len() as i32);
+            if topic.partitions().iter().any(|partition| partition.leader() < 0) {
+                known.leaderless.insert(topic.name().to_owned());
+            }
+        }
+        Ok(known)
     }
 
-    fn create(&self, missing: &[(&str, &[(&str, &str)])], new: NewTopics, known: &Known) -> Result<(), WorldError> {
-        let replication = TopicReplication::Fixed(new.replication.unwrap_or(-1));
+    fn create(&self, missing: &[Missing<'_>], new: NewTopics, known: &Known) -> Result<(), WorldError> {
+        let replication = new.replication.unwrap_or(BROKERS_DEFAULT);
         let topics: Vec<_> = missing
             .iter()
             .map(|(name, config)| {
-                let topic =
-                    NewTopic::new(name, self.partitions_of(name, new.partitions, known), replication_of(&replication));
+                let partitions = self.partitions_of(name, new.partitions, known);
+                let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
                 config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
             })
             .collect();
@@ -174,30 +196,31 @@ impl<'a> Admin<'a> {
             _ if topic == self.settings.events_topic => &self.settings.journal_topic,
             _ => return asked,
         };
-        known.get(twin).copied().unwrap_or(asked)
+        known.partitions.get(twin).copied().unwrap_or(asked)
     }
 
-    fn missing(&self, missing: &[(&str, &[(&str, &str)])], known: &Known) -> WorldError {
+    fn complaint(&self, missing: &[Missing<'_>], known: &Known) -> WorldError {
         let names: Vec<_> = missing.iter().map(|(topic, _)| *topic).collect();
-        let mut message = format!(
-            "there are no topics {} at {}, or this principal may not see them. Have them created at start, or create them:",
+        let bootstrap = &self.settings.bootstrap;
+        let broker = bootstrap.split(',').next().unwrap_or_default();
+        let command = |(topic, config): &Missing<'_>| {
+            let partitions = match self.partitions_of(topic, 0, known) {
+                0 => "PARTITIONS".to_owned(),
+                known => known.to_string(),
+            };
+            let config: Vec<_> = config.iter().map(|(key, value)| format!("--config {key}={value}")).collect();
+            format!(
+                "\n  kafka-topics.sh --bootstrap-server {broker} --create --topic {topic} --partitions {partitions} {}",
+                config.join(" ")
+            )
+        };
+        let commands: Vec<_> = missing.iter().map(command).collect();
+        WorldError::Fatal(format!(
+            "there are no topics {} at {bootstrap}, or this principal may not see them. Have them created at start, or \
+             create them:{}",
             names.join(", "),
-            self.settings.bootstrap
-        );
-        for (topic, config) in missing {
-            let partitions = self.partitions_of(topic, 0, known);
-            let partitions = if partitions > 0 { partitions.to_string() } else { "PARTITIONS".to_owned() };
-            let first = self.settings.bootstrap.split(',').next().unwrap_or_default();
-            let mut line = format!(
-                "\n  kafka-topics.sh --bootstrap-server {first} --create --topic {topic} --partitions {partitions}"
-            );
-            for (key, value) in *config {
-                // Writing to a string does not fail.
-                let _ = write!(line, " --config {key}={value}");
-            }
-            message.push_str(&line);
-        }
-        WorldError::Fatal(message)
+            commands.concat()
+        ))
     }
 
     /// A topic's settings. They may be hidden from us; that is a warning only.
@@ -218,13 +241,6 @@ impl<'a> Admin<'a> {
              this principal to describe the topic's configuration"
         ));
         None
-    }
-}
-
-fn replication_of<'a>(replication: &TopicReplication<'a>) -> TopicReplication<'a> {
-    match replication {
-        TopicReplication::Fixed(count) => TopicReplication::Fixed(*count),
-        TopicReplication::Variable(brokers) => TopicReplication::Variable(brokers),
     }
 }
 

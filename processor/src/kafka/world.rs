@@ -17,10 +17,13 @@ use crate::task::world::{Arrival, Input, Logged, Offset, PartitionId, Rebalance,
 /// looks for those that have run out of time every ten seconds by default.
 const ABORT_MARGIN: Duration = Duration::from_secs(20);
 
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
 /// One worker's view of Kafka. `O` opens the store of a partition.
 ///
 /// It tells again what was not answered: [`Rebalance::Assigned`] until [`World::start`], [`Rebalance::Revoked`] until
-/// [`World::release`]. After [`WorldError::Unsettled`] all partitions count as not started.
+/// [`World::release`]. After [`WorldError::Unsettled`], which [`World::poll`] may return as well, all partitions count
+/// as not started; and only then is a partition told as assigned that was started before.
 pub struct KafkaWorld<O> {
     settings: KafkaSettings,
     // The producer goes first when all this is dropped: what it left open is then ended before others take over.
@@ -28,6 +31,7 @@ pub struct KafkaWorld<O> {
     group: Group,
     reader: Reader,
     edges: Edges,
+    tidied: Instant,
     open: O,
 }
 
@@ -48,6 +52,7 @@ where
             group: Group::new(&settings)?,
             reader: Reader::new(&settings)?,
             edges: Edges::new(&settings)?,
+            tidied: Instant::now(),
             settings,
             open,
         })
@@ -59,9 +64,25 @@ where
     pub fn broker_clock_skew(&self) -> Option<Millis> {
         self.publisher.skew()
     }
+
+    /// Counts all partitions as not started, so that they are told as assigned again: for a loop that has dropped its
+    /// tasks for a reason of its own.
+    pub fn restart(&mut self) {
+        self.group.hold();
+    }
 }
 
 impl<O> KafkaWorld<O> {
+    /// Log lines come through queues, also those of clients that nobody asks anything for days.
+    fn tidy(&mut self) {
+        if self.tidied.elapsed() > TIDY_EVERY {
+            self.tidied = Instant::now();
+            self.publisher.tidy();
+            self.reader.tidy();
+            self.edges.tidy();
+        }
+    }
+
     /// The beginning of a partition to be started must still be there, and its end not before it.
     fn check_start(&self, partition: PartitionId, offset: Offset) -> Result<(), WorldError> {
         let bounds = self.edges.of(&self.settings.events_topic, partition)?;
@@ -100,6 +121,7 @@ where
         wait: Duration,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
+        self.tidy();
         self.group.poll(max, wait, each)
     }
 
@@ -130,7 +152,8 @@ where
 
     fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
         if let Some(objection) = self.broker_clock_skew().and_then(clock::objection) {
-            return Err(WorldError::Transient(objection));
+            tracing::debug!(partition, objection, "the clock is off");
+            return Err(WorldError::ClockOff);
         }
         Ok(self.edges.of(&self.settings.events_topic, partition)?.end)
     }
@@ -168,6 +191,12 @@ where
         let group = &mut self.group;
         let topic = &self.settings.journal_topic;
         let to = self.reader.stable_end(topic, partition, &self.edges, &mut || group.keep_alive())?;
+        if offset >= to {
+            return Err(WorldError::Fatal(format!(
+                "partition {partition} of {topic} ends at offset {to}, but the store was written behind its record at \
+                 {offset}: was the topic made anew? Bring its records back, or start anew with another application name"
+            )));
+        }
         let mut journal = Vec::new();
         let stretch = Stretch { topic, partition, from: offset + 1, to };
         self.reader.read(stretch, &self.edges, &mut || group.keep_alive(), &mut |record| {

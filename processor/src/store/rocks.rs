@@ -171,3 +171,90 @@ impl Store for RocksStore {
         &self.place
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn random(state: &mut u64, below: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % below
+    }
+
+    /// Short keys of few different bytes, so that they meet, extend each other and sort by bytes beyond 127.
+    fn key(state: &mut u64) -> Vec<u8> {
+        let length = 1 + random(state, 4);
+        (0..length).map(|_| [0, 1, 127, 255][random(state, 4) as usize]).collect()
+    }
+
+    fn batch(seed: u64) -> Batch {
+        let (mut state, mut batch) = (seed, Batch::default());
+        for _ in 0..random(&mut state, 40) {
+            let column = Column::ALL[random(&mut state, 3) as usize];
+            let key = key(&mut state);
+            if random(&mut state, 3) == 0 {
+                batch.delete(column, key);
+            } else {
+                let value = vec![b'v'; random(&mut state, 100) as usize];
+                batch.put(column, key, value);
+            }
+        }
+        batch
+    }
+
+    fn assert_alike(rocks: &RocksStore, memory: &MemoryStore, state: &mut u64) {
+        for column in Column::ALL {
+            for _ in 0..10 {
+                let key = key(state);
+                assert_eq!(rocks.get(column, &key).unwrap(), memory.get(column, &key).unwrap());
+                for limit in [1, 3, 1_000] {
+                    let found = rocks.keys_after(column, &key, limit).unwrap();
+                    assert_eq!(found, memory.keys_after(column, &key, limit).unwrap(), "{column:?} after {key:?}");
+                }
+            }
+            assert_eq!(rocks.keys_after(column, &[], 1_000).unwrap(), memory.keys_after(column, &[], 1_000).unwrap());
+        }
+    }
+
+    #[test]
+    fn behaves_like_the_one_in_memory_and_keeps_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = RocksOptions::new(8 << 20);
+        let mut rocks = RocksStore::open(directory.path(), &options).unwrap();
+        let (mut memory, mut state) = (MemoryStore::default(), 1);
+        for seed in 0..120 {
+            rocks.write(batch(seed)).unwrap();
+            memory.write(batch(seed)).unwrap();
+            assert_alike(&rocks, &memory, &mut state);
+            if seed % 40 == 39 {
+                rocks.sync().unwrap();
+                rocks.compact();
+                assert_alike(&rocks, &memory, &mut state);
+                drop(rocks);
+                rocks = RocksStore::open(directory.path(), &options).unwrap();
+                assert_alike(&rocks, &memory, &mut state);
+            }
+        }
+        assert!(rocks.size_bytes() > 0);
+    }
+
+    #[test]
+    fn a_directory_is_opened_once_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = RocksOptions::new(1 << 20);
+        let first = RocksStore::open(directory.path(), &options).unwrap();
+        let message = RocksStore::open(directory.path(), &options).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("the store in {}", directory.path().display())), "{message}");
+        assert!(message.contains("failed to open") && message.to_lowercase().contains("lock"), "{message}");
+        drop(first);
+        RocksStore::open(directory.path(), &options).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_is_a_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let message = RocksStore::open(file.path(), &RocksOptions::new(1 << 20)).unwrap_err().to_string();
+        assert!(message.contains("failed to open"), "{message}");
+    }
+}

@@ -217,3 +217,6 @@ fn write_customer(customer_id: &str, customer: &mut Customer, batch: &mut Batch)
     }
     (customer.changed, customer.attributes_changed) = (false, false);
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ impl Outbox {
         }
         self.bytes += payload.len();
         let key = transition.customer_id.as_bytes().to_vec();
-        self.alerts.push(Outgoing { key, payload, headers: Vec::new() });
+        self.alerts.push(Outgoing { key, payload: Some(payload), headers: Vec::new() });
     }
 
     /// Adds a record as it came, with headers that say why it is here and where it was.
@@ -52,8 +52,8 @@ impl Outbox {
             ("tocsin.offset", text(&offset.to_string())),
         ];
         headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
-        let payload = payload.unwrap_or_default().to_vec();
-        self.bytes += payload.len();
+        let payload = payload.map(<[u8]>::to_vec);
+        self.bytes += payload.as_ref().map_or(0, Vec::len);
         self.dead_letters.push(Outgoing { key: key.unwrap_or_default().to_vec(), payload, headers });
     }
 

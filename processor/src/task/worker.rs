@@ -114,10 +114,10 @@ impl<W: World> Worker<W> {
     }
 
     fn try_round(&mut self) -> Result<(), WorldError> {
-        self.restore_one()?;
         if self.inbox.is_empty() {
             self.poll()?;
         }
+        self.restore_one()?;
         self.judge()?;
         self.idle()?;
         if self.is_time_to_publish() {
@@ -372,7 +372,18 @@ impl<W: World> Worker<W> {
     /// Publishes and writes what is left.
     fn close(&mut self) -> Result<(), WorldError> {
         self.inbox.forget(|_| true);
-        self.settle()?;
+        match self.settle() {
+            // The next start restores: nothing is lost, it only takes a moment longer.
+            Err(WorldError::Unsettled(message)) => {
+                tracing::warn!(
+                    worker = self.number,
+                    message,
+                    "the last transaction is in doubt; the next start restores"
+                );
+                self.tasks.clear();
+            }
+            done => done?,
+        }
         self.write_all()?;
         for running in self.tasks.values_mut() {
             running.task.cache.store_mut().sync()?;

@@ -49,7 +49,8 @@ pub enum Rebalance {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     pub key: Vec<u8>,
-    pub payload: Vec<u8>,
+    /// `None`: the record has no value, which is not the same as an empty one.
+    pub payload: Option<Vec<u8>>,
     pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 

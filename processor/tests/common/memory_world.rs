@@ -1,9 +1,10 @@
 //! A world in memory: a log with transactions, stores that survive a crash, a clock that is set by hand.
 //!
-//! It does what the loop relies on and no more: a transaction happens wholly or not at all, a journal can be read back, a
-//! crash loses whatever was not in the log or in a store.
+//! It does what the loop relies on and no more. A transaction happens wholly or not at all, and not for a member that
+//! does not own what it touches; what was told of partitions is told again until it is answered; a crash loses whatever
+//! was not in the log or on the member's disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,13 +23,15 @@ pub enum Fault {
     LostAfter,
 }
 
+/// A record of the events topic.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub timestamp: i64,
-    pub key: Vec<u8>,
-    pub payload: Vec<u8>,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
 }
 
+/// What all members see.
 #[derive(Debug, Default)]
 pub struct Log {
     pub input: BTreeMap<PartitionId, Vec<Event>>,
@@ -36,61 +39,136 @@ pub struct Log {
     pub dead_letters: Vec<Outgoing>,
     pub journal: BTreeMap<PartitionId, Vec<Vec<u8>>>,
     pub committed: BTreeMap<PartitionId, Offset>,
-    pub stores: BTreeMap<PartitionId, MemoryStore>,
+    /// The member that may publish for a partition.
+    pub owners: BTreeMap<PartitionId, usize>,
     pub now: i64,
     /// An upstream transaction is open: readers of committed records stop here.
     pub open_at: BTreeMap<PartitionId, Offset>,
 }
 
 pub type SharedLog = Arc<Mutex<Log>>;
+/// The stores of one machine.
+pub type Disk = Arc<Mutex<Stores>>;
 
-/// One member's view of the log.
-#[derive(Debug)]
-pub struct MemoryWorld {
-    pub log: SharedLog,
-    pub faults: VecDeque<Fault>,
-    /// Records handed out at a poll, at most.
-    pub batch: usize,
-    pending: Option<Rebalance>,
-    reading: BTreeMap<PartitionId, (Offset, bool)>,
+/// What is kept, and what is open: as with a database, one store opens once at a time.
+#[derive(Debug, Default)]
+pub struct Stores {
+    pub kept: BTreeMap<PartitionId, MemoryStore>,
+    open: BTreeSet<PartitionId>,
 }
 
-impl MemoryWorld {
-    /// A member that is assigned every partition.
-    pub fn new(log: &SharedLog) -> Self {
-        let partitions = log.lock().unwrap().input.keys().copied().collect();
+/// How a member holds a partition; see the same in `kafka/assignment.rs`.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    Waiting,
+    Running { next: Offset, at_end: bool },
+    Leaving { lost: bool },
+}
+
+/// One member's view of the log; `open` opens its stores.
+#[derive(Debug)]
+pub struct MemoryWorld<O> {
+    pub log: SharedLog,
+    pub member: usize,
+    pub faults: VecDeque<Fault>,
+    /// Whether the next questions to the broker fail.
+    pub hiccups: VecDeque<bool>,
+    /// Records of a partition handed out at a poll, at most.
+    pub batch: usize,
+    open: O,
+    held: BTreeMap<PartitionId, Held>,
+}
+
+impl<O> MemoryWorld<O> {
+    /// A member that is to be assigned what the log says it owns.
+    pub fn new(log: &SharedLog, member: usize, open: O) -> Self {
+        let owned = log.lock().unwrap().owners.clone().into_iter().filter(|(_, owner)| *owner == member);
         Self {
             log: log.clone(),
+            member,
             faults: VecDeque::new(),
+            hiccups: VecDeque::new(),
             batch: usize::MAX,
-            pending: Some(Rebalance::Assigned(partitions)),
-            reading: BTreeMap::new(),
+            open,
+            held: owned.map(|(partition, _)| (partition, Held::Waiting)).collect(),
         }
     }
 
-    pub fn rebalance(&mut self, rebalance: Rebalance) {
-        self.pending = Some(rebalance);
+    pub fn assign(&mut self, partition: PartitionId) {
+        self.held.insert(partition, Held::Waiting);
+    }
+
+    pub fn revoke(&mut self, partition: PartitionId, lost: bool) {
+        if let Some(held) = self.held.get_mut(&partition) {
+            *held = Held::Leaving { lost };
+        }
+    }
+
+    pub fn holds(&self, partition: PartitionId) -> bool {
+        self.held.contains_key(&partition)
+    }
+
+    /// What the member has to answer first.
+    fn tell(&self) -> Option<Rebalance> {
+        let leaving = |held: &Held| matches!(held, Held::Leaving { .. });
+        let lost = self.held.values().any(|held| matches!(held, Held::Leaving { lost: true }));
+        let partitions = |which: &dyn Fn(&Held) -> bool| -> Vec<PartitionId> {
+            self.held.iter().filter(|(_, held)| which(held)).map(|(partition, _)| *partition).collect()
+        };
+        match (partitions(&leaving), partitions(&|held| matches!(held, Held::Waiting))) {
+            (gone, _) if !gone.is_empty() => Some(Rebalance::Revoked { partitions: gone, lost }),
+            (_, come) if !come.is_empty() => Some(Rebalance::Assigned(come)),
+            _ => None,
+        }
+    }
+
+    fn hiccup(&mut self) -> Result<(), WorldError> {
+        let fails = self.hiccups.pop_front().unwrap_or(false);
+        if fails { Err(WorldError::Transient("the broker does not answer".into())) } else { Ok(()) }
     }
 }
 
-/// Writes go to the log's copy, which survives.
+/// A store that writes straight to the disk.
 #[derive(Debug)]
 pub struct KeptStore {
-    log: SharedLog,
+    disk: Disk,
     partition: PartitionId,
+}
+
+impl KeptStore {
+    pub fn open(disk: &Disk, partition: PartitionId) -> Result<Self, StoreError> {
+        if disk.lock().unwrap().open.insert(partition) {
+            return Ok(Self { disk: disk.clone(), partition });
+        }
+        let message = format!("the lock of partition {partition} is held");
+        Err(StoreError::Failed { place: "the test's memory".into(), action: "open", message })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut MemoryStore) -> T) -> T {
+        work(self.disk.lock().unwrap().kept.entry(self.partition).or_default())
+    }
+}
+
+impl Drop for KeptStore {
+    fn drop(&mut self) {
+        // While a test fails, the disk may be locked or poisoned, and nobody cares.
+        if let Ok(mut disk) = self.disk.try_lock() {
+            disk.open.remove(&self.partition);
+        }
+    }
 }
 
 impl Store for KeptStore {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.log.lock().unwrap().stores.entry(self.partition).or_default().get(column, key)
+        self.with(|store| store.get(column, key))
     }
 
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.log.lock().unwrap().stores.entry(self.partition).or_default().keys_after(column, after, limit)
+        self.with(|store| store.keys_after(column, after, limit))
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.log.lock().unwrap().stores.entry(self.partition).or_default().write(batch)
+        self.with(|store| store.write(batch))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -106,18 +184,26 @@ impl Store for KeptStore {
     }
 }
 
+/// Every row of a store.
+pub fn rows(disk: &Disk, partition: PartitionId) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
+    let store = disk.lock().unwrap().kept.get(&partition).cloned().unwrap_or_default();
+    let all = |column| store.keys_after(column, &[], 1_000_000).unwrap().into_iter().map(move |key| (column, key));
+    let value = |(column, key): (Column, Vec<u8>)| (column, key.clone(), store.get(column, &key).unwrap().unwrap());
+    Column::ALL.into_iter().flat_map(all).map(value).collect()
+}
+
 fn input(partition: PartitionId, offset: usize, event: &Event) -> Input<'_> {
     Input {
         partition,
         offset: offset as Offset,
         timestamp: Some(event.timestamp),
-        key: Some(&event.key),
-        payload: Some(&event.payload),
+        key: event.key.as_deref(),
+        payload: event.payload.as_deref(),
     }
 }
 
-impl World for MemoryWorld {
-    type Store = KeptStore;
+impl<S: Store, O: FnMut(PartitionId) -> Result<S, StoreError>> World for MemoryWorld<O> {
+    type Store = S;
 
     fn now(&self) -> i64 {
         self.log.lock().unwrap().now
@@ -129,17 +215,19 @@ impl World for MemoryWorld {
         _wait: Duration,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
-        if let Some(rebalance) = self.pending.take() {
+        if let Some(rebalance) = self.tell() {
             return Ok(Some(rebalance));
         }
         let log = self.log.lock().unwrap();
-        for (&partition, (next, at_end)) in &mut self.reading {
+        let mut left = max;
+        for (&partition, held) in &mut self.held {
+            let Held::Running { next, at_end } = held else { continue };
             let events = &log.input[&partition];
             let readable = log.open_at.get(&partition).map_or(events.len(), |open| *open as usize);
-            let until = readable.min(*next as usize + max.min(self.batch));
+            let until = readable.min(*next as usize + left.min(self.batch));
             for (offset, event) in events.iter().enumerate().take(until).skip(*next as usize) {
                 each(Arrival::Record(input(partition, offset, event)));
-                *at_end = false;
+                (*at_end, left) = (false, left - 1);
             }
             *next = (*next).max(until as Offset);
             if until == readable && !*at_end {
@@ -151,46 +239,66 @@ impl World for MemoryWorld {
     }
 
     fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
-        self.reading.extend(partitions.iter().map(|(partition, offset)| (*partition, (*offset, false))));
+        for (partition, offset) in partitions {
+            match self.held.get_mut(partition) {
+                Some(Held::Leaving { .. }) | None => {}
+                Some(held) => *held = Held::Running { next: *offset, at_end: false },
+            }
+        }
         Ok(())
     }
 
     fn release(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
-        self.reading.retain(|partition, _| !partitions.contains(partition));
+        self.held.retain(|partition, _| !partitions.contains(partition));
         Ok(())
     }
 
     fn publish(&mut self, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
-        let fault = self.faults.pop_front().unwrap_or(Fault::None);
-        if fault == Fault::LostBefore {
-            return Err(WorldError::Unsettled("lost before".into()));
-        }
         let mut log = self.log.lock().unwrap();
-        log.alerts.extend(transaction.alerts.iter().cloned());
-        log.dead_letters.extend(transaction.dead_letters.iter().cloned());
-        log.committed.extend(transaction.offsets.iter().copied());
+        assert_eq!(
+            transaction.offsets.iter().map(|(partition, _)| partition).collect::<Vec<_>>(),
+            transaction.journal.iter().map(|(partition, _)| partition).collect::<Vec<_>>(),
+            "what is touched has an offset and a journal record"
+        );
+        assert!(!transaction.offsets.is_empty(), "a transaction without offsets is not fenced");
+        let owned = transaction.offsets.iter().all(|(partition, _)| log.owners.get(partition) == Some(&self.member));
+        let fault = self.faults.pop_front().unwrap_or(Fault::None);
         let mut offsets = Vec::new();
-        for (partition, record) in &transaction.journal {
-            let journal = log.journal.entry(*partition).or_default();
-            offsets.push(journal.len() as Offset);
-            journal.push(record.clone());
+        if owned && fault != Fault::LostBefore {
+            log.alerts.extend(transaction.alerts.iter().cloned());
+            log.dead_letters.extend(transaction.dead_letters.iter().cloned());
+            log.committed.extend(transaction.offsets.iter().copied());
+            for (partition, record) in &transaction.journal {
+                let journal = log.journal.entry(*partition).or_default();
+                offsets.push(journal.len() as Offset);
+                journal.push(record.clone());
+            }
         }
-        if fault == Fault::LostAfter { Err(WorldError::Unsettled("lost after".into())) } else { Ok(offsets) }
+        if owned && fault == Fault::None {
+            return Ok(offsets);
+        }
+        // What ran is held until it is started anew.
+        let running = self.held.values_mut().filter(|held| matches!(held, Held::Running { .. }));
+        running.for_each(|held| *held = Held::Waiting);
+        Err(WorldError::Unsettled(format!("{fault:?}, owned: {owned}")))
     }
 
     fn fence(&mut self) -> Result<(), WorldError> {
-        Ok(())
+        self.hiccup()
     }
 
     fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+        self.hiccup()?;
         Ok(self.log.lock().unwrap().input[&partition].len() as Offset)
     }
 
     fn start_of(&mut self, _partition: PartitionId) -> Result<Offset, WorldError> {
+        self.hiccup()?;
         Ok(0)
     }
 
     fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+        self.hiccup()?;
         Ok(self.log.lock().unwrap().committed.get(&partition).copied())
     }
 
@@ -205,17 +313,19 @@ impl World for MemoryWorld {
         for (offset, event) in events.iter().enumerate().take(to as usize).skip(from as usize) {
             each(input(partition, offset, event));
         }
-        Ok(())
+        self.hiccup()
     }
 
     fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError> {
+        self.hiccup()?;
         let log = self.log.lock().unwrap();
         let records = log.journal.get(&partition).map_or(&[][..], Vec::as_slice);
-        let logged = |(offset, payload): (usize, &Vec<u8>)| Logged { offset: offset as Offset, payload: payload.clone() };
+        let logged =
+            |(offset, payload): (usize, &Vec<u8>)| Logged { offset: offset as Offset, payload: payload.clone() };
         Ok(records.iter().enumerate().skip((offset + 1) as usize).map(logged).collect())
     }
 
-    fn open(&mut self, partition: PartitionId) -> Result<KeptStore, WorldError> {
-        Ok(KeptStore { log: self.log.clone(), partition })
+    fn open(&mut self, partition: PartitionId) -> Result<S, WorldError> {
+        Ok((self.open)(partition)?)
     }
 }

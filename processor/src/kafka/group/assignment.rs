@@ -25,6 +25,10 @@ pub(super) struct Assignment {
     next: Vec<Option<Offset>>,
     lost: bool,
     told: Option<Instant>,
+    /// Whether the group has given this member its partitions, be it none.
+    joined: bool,
+    /// It gave none, and the loop has not heard yet that it has joined.
+    joined_empty: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ impl Assignment {
             self.held.insert(partition, Held { state: State::Waiting, known: false });
             self.set_next(partition, None);
         }
+        self.joined_empty |= partitions.is_empty() && !self.joined;
+        self.joined = true;
         self.told = None;
     }
 
@@ -70,6 +76,16 @@ impl Assignment {
         }
         self.told = None;
         running
+    }
+
+    /// Whether the loop has heard of any partition, and so may have a task for it, or be about to.
+    pub fn any_known(&self) -> bool {
+        self.held.values().any(|held| held.known)
+    }
+
+    /// Whether the partition is ours: that it is to leave makes no difference until it is released.
+    pub fn holds(&self, partition: PartitionId) -> bool {
+        self.held.contains_key(&partition)
     }
 
     /// Whether the partition can be started.
@@ -129,11 +145,12 @@ impl Assignment {
 
     /// Whether [`Self::tell`] would tell something.
     pub fn has_news(&self, now: Instant) -> bool {
-        self.held.values().any(|held| match held.state {
+        let is_news = |held: &Held| match held.state {
             State::Leaving => held.known,
             State::Waiting => self.may_tell(now),
             State::Running | State::Parked => false,
-        })
+        };
+        self.joined_empty || self.held.values().any(is_news)
     }
 
     /// What the loop has to answer next.
@@ -146,7 +163,8 @@ impl Assignment {
             return Some(Rebalance::Revoked { partitions: leaving, lost: self.lost });
         }
         let waiting: Vec<_> = self.in_state(State::Waiting).collect();
-        if waiting.is_empty() || !self.may_tell(now) {
+        let joined_empty = std::mem::take(&mut self.joined_empty);
+        if !joined_empty && (waiting.is_empty() || !self.may_tell(now)) {
             return None;
         }
         self.told = Some(now);
@@ -199,8 +217,9 @@ mod tests {
         let (mut assignment, now) = (Assignment::default(), Instant::now());
         assignment.assigned(&[0, 2]);
         assert!(assignment.has_news(now));
+        assert!(!assignment.any_known());
         assert_eq!(assignment.tell(now), Some(assigned(&[0, 2])));
-        assert!(!assignment.has_news(now));
+        assert!(assignment.any_known() && !assignment.has_news(now));
         assert_eq!(assignment.tell(now), None);
         assignment.started(2, 10);
         assert!(assignment.runs(2) && !assignment.runs(0) && !assignment.runs(1) && !assignment.runs(-1));
@@ -238,6 +257,16 @@ mod tests {
         assignment.revoked(&[3], true);
         assert!(assignment.can_give_back());
         assert_eq!(assignment.tell(Instant::now()), None);
+    }
+
+    #[test]
+    fn who_gets_nothing_hears_once_that_it_has_joined() {
+        let (mut assignment, now) = (Assignment::default(), Instant::now());
+        for told in [Some(assigned(&[])), None] {
+            assignment.assigned(&[]);
+            assert_eq!(assignment.has_news(now), told.is_some());
+            assert_eq!(assignment.tell(now), told);
+        }
     }
 
     #[test]

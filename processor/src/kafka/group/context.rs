@@ -1,6 +1,6 @@
 //! What librdkafka calls back for a member of the consumer group.
 //!
-//! Nothing is assigned or given back in here: changes are noted, and [`super::group`] answers them where the loop can
+//! Nothing is assigned or given back in here: changes are noted, and [`super::rebalance`] answers them where the loop can
 //! settle its tasks first. librdkafka waits for the answer, and with it the group: a partition has no new owner before.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::log;
+use crate::kafka::log;
 
 /// A change of the assignment that waits for its answer.
 #[derive(Debug)]
@@ -92,25 +92,3 @@ impl ConsumerContext for GroupContext {
         self.count();
     }
 }
-
-/// What librdkafka calls back for clients that only ask and read.
-#[derive(Debug, Default)]
-pub(super) struct QuietContext;
-
-impl ClientContext for QuietContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::forward(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        log::statistics(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::debug!(target: "librdkafka", "{error}: {reason}");
-        }
-    }
-}
-
-impl ConsumerContext for QuietContext {}

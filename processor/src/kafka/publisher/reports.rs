@@ -14,7 +14,7 @@ use rdkafka::message::{Message, Timestamp};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tocsin_core::time::Millis;
 
-use super::{clock, log};
+use crate::kafka::{clock, log};
 use crate::task::world::{Offset, PartitionId};
 
 /// Mark of a record: 0 for outputs, for journal records their place in the transaction plus one.

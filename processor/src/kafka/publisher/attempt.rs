@@ -17,10 +17,10 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset as Position, TopicPartitionList};
 use tocsin_core::time::Millis;
 
-use super::clock;
-use super::errors::{Remedy, remedy};
 use super::reports::{Delivered, Mark, OUTPUT, Reports, Undelivered};
-use super::settings::KafkaSettings;
+use crate::kafka::clock;
+use crate::kafka::errors::{Remedy, remedy};
+use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Outgoing, PartitionId, Transaction, WorldError};
 
 /// Beyond the transaction timeout, so that the broker's verdict on a late transaction still reaches us.
@@ -48,11 +48,13 @@ pub(super) struct Attempt<'a> {
     producer: &'a BaseProducer<Reports>,
     settings: &'a KafkaSettings,
     began: Instant,
+    /// By the wall clock, which goes on while a machine is suspended.
+    began_at: Millis,
 }
 
 impl<'a> Attempt<'a> {
     pub fn new(producer: &'a BaseProducer<Reports>, settings: &'a KafkaSettings) -> Self {
-        Self { producer, settings, began: Instant::now() }
+        Self { producer, settings, began: Instant::now(), began_at: clock::now() }
     }
 
     pub fn publish(self, transaction: &Transaction, group: &ConsumerGroupMetadata) -> Result<Committed, Failure> {
@@ -104,7 +106,10 @@ impl<'a> Attempt<'a> {
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let mut message = BaseRecord::with_opaque_to(topic, OUTPUT).payload(record.payload.as_slice()).headers(headers);
+        let mut message = BaseRecord::with_opaque_to(topic, OUTPUT).headers(headers);
+        if let Some(payload) = &record.payload {
+            message = message.payload(payload.as_slice());
+        }
         // Without a key any partition will do; an empty one would send all of them to the same.
         if !record.key.is_empty() {
             message = message.key(record.key.as_slice());
@@ -193,6 +198,12 @@ impl<'a> Attempt<'a> {
         Err(self.unsettled(format!("the broker did not answer within {seconds} s")))
     }
 
+    /// How long ago this began at the most.
+    fn age(&self) -> Duration {
+        let by_wall_clock = u64::try_from(clock::now() - self.began_at).unwrap_or(0);
+        self.began.elapsed().max(Duration::from_millis(by_wall_clock))
+    }
+
     fn unsettled(&self, message: String) -> Failure {
         tracing::debug!(transactional_id = self.settings.transactional_id, message, "transaction failed");
         Failure::Broken(WorldError::Unsettled(message))
@@ -212,7 +223,7 @@ impl<'a> Attempt<'a> {
             Remedy::Somebody(advice) => Failure::Broken(WorldError::Fatal(format!("{what}: {advice}"))),
             // The broker fences a transaction that it has timed out just as one that another producer ended. Within
             // the timeout it can only be the latter.
-            Remedy::Yield if self.began.elapsed() < self.settings.transaction_timeout => {
+            Remedy::Yield if self.age() < self.settings.transaction_timeout => {
                 let id = &self.settings.transactional_id;
                 Failure::Broken(WorldError::Fenced(format!(
                     "{what}: another producer uses the transactional id `{id}`: give each instance a name of its own"

@@ -4,7 +4,7 @@
 //! partitions. librdkafka joins again on its own threads, so what it is now is not always what it was when our
 //! partitions were assigned.
 
-use super::native::Membership;
+use crate::kafka::native::Membership;
 
 /// Why not, if not. `assigned_as` is the member that our partitions were assigned to; `before` and `after` were asked
 /// around the moment at which librdkafka was asked for the metadata that goes into the transaction.

@@ -1,0 +1,102 @@
+//! What the cache keeps, lets go of and writes.
+
+use std::collections::BTreeMap;
+
+use tocsin_core::event::{FieldValue, RecordWriter};
+
+use super::*;
+use crate::store::MemoryStore;
+
+fn random(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+/// Adds an event as the engine does, as far as rows are concerned.
+fn add(customer: &mut Customer, at: Millis, id: &str) {
+    let mut writer = RecordWriter::default();
+    writer.begin(1, id);
+    writer.field(2, FieldValue::Number(1.5));
+    customer.timeline.insert(at, writer.record().unwrap());
+    customer.latest = customer.latest.max(Some(at));
+    customer.first_seen = customer.first_seen.min(Some(at)).or(Some(at));
+    customer.changed = true;
+}
+
+fn events(customer: &Customer) -> Vec<(Millis, String)> {
+    let read = |entry: tocsin_core::timeline::Entry<'_>| (entry.occurred_at, entry.record().unwrap().id().to_owned());
+    customer.timeline.range(Millis::MIN, Millis::MAX).map(read).collect()
+}
+
+#[test]
+fn letting_go_loses_nothing() {
+    for capacity in [0, 1, 5, 1_000] {
+        let mut state = capacity as u64;
+        let mut cache = Cache::new(MemoryStore::default(), capacity, None);
+        let mut model: BTreeMap<String, Vec<(Millis, String)>> = BTreeMap::new();
+        for number in 0..4_000 {
+            let id = format!("c{}", random(&mut state, 30));
+            let held = model.entry(id.clone()).or_default();
+            let customer = cache.customer(&id).unwrap();
+            assert_eq!(events(customer), *held);
+            if random(&mut state, 3) > 0 {
+                let at = random(&mut state, 100_000) as Millis;
+                add(customer, at, &number.to_string());
+                let place = held.partition_point(|(other, _)| *other <= at);
+                held.insert(place, (at, number.to_string()));
+            }
+            if random(&mut state, 10) == 0 {
+                cache.write_back(&Position::default()).unwrap();
+                assert!(cache.len() <= capacity, "{} customers are kept, not {capacity}", cache.len());
+            }
+        }
+        cache.write_back(&Position::default()).unwrap();
+        let mut again = Cache::new(cache.store().clone(), 0, None);
+        for (id, held) in &model {
+            assert_eq!(events(again.customer(id).unwrap()), *held);
+        }
+    }
+}
+
+#[test]
+fn between_writes_changed_customers_stay_whatever_their_number() {
+    let mut cache = Cache::new(MemoryStore::default(), 2, None);
+    for number in 0..50 {
+        add(cache.customer(&number.to_string()).unwrap(), number, "e");
+    }
+    assert_eq!(cache.len(), 50);
+    assert_eq!(cache.write_back(&Position::default()).unwrap().customers, 50);
+    assert!(cache.len() <= 2);
+}
+
+#[test]
+fn a_late_event_rewrites_the_head_and_one_chunk() {
+    let mut cache = Cache::new(MemoryStore::default(), 1, None);
+    for number in 0..1_000 {
+        add(cache.customer("c").unwrap(), number * 1_000, &format!("event-{number}"));
+    }
+    let all = cache.write_back(&Position::default()).unwrap().bytes;
+    // Read anew, as after a restart: what was read differs from no row.
+    let mut cache = Cache::new(cache.store().clone(), 1, None);
+    add(cache.customer("c").unwrap(), 300_500, "late");
+    let written = cache.write_back(&Position::default()).unwrap();
+    let customer = read_customer(cache.store(), "c").unwrap().unwrap();
+    let chunk = customer.timeline.chunks().iter().find(|chunk| chunk.last > 300_500).unwrap();
+    let rows = [
+        (rows::head_key("c"), rows::write_head(&customer)),
+        (rows::chunk_key("c", chunk.number), rows::write_chunk(chunk)),
+        (rows::POSITION_KEY.to_vec(), rows::write_position(&Position::default())),
+    ];
+    let expected: usize = rows.iter().map(|(key, row)| key.len() + row.len()).sum();
+    assert_eq!((written.customers, written.bytes), (1, expected));
+    assert!(expected * 10 < all, "{expected} of {all} bytes");
+}
+
+#[test]
+fn who_was_only_looked_at_is_not_written() {
+    let mut cache = Cache::new(MemoryStore::default(), 10, None);
+    cache.customer("nobody").unwrap();
+    let written = cache.write_back(&Position::default()).unwrap();
+    assert_eq!(written.customers, 0);
+    assert_eq!(cache.store().get(Column::Customers, &rows::head_key("nobody")).unwrap(), None);
+}

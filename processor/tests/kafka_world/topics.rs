@@ -1,0 +1,69 @@
+//! The topics, before anything else.
+
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use tocsin::kafka::KafkaSettings;
+use tocsin::kafka::topics::{self, NewTopics, TopicPolicy};
+use tocsin::task::world::WorldError;
+
+use super::stage::{PATIENCE, SKEW, admin, assert_fatal, shared, wait};
+
+#[test]
+fn topics_are_created_or_named() {
+    let Some(broker) = shared("topics_are_created_or_named") else { return };
+    let mut settings = KafkaSettings::new(&broker.bootstrap, "topical", "a", 0);
+    settings.events_topic = "topical.events".to_owned();
+    settings.alerts_topic = "topical.alerts".to_owned();
+    settings.dead_letters_topic = "topical.letters".to_owned();
+    let policy = TopicPolicy { create: None, max_future_skew: SKEW };
+    let fatal = |settings: &KafkaSettings, policy: &TopicPolicy, parts: &[&str]| {
+        assert_fatal(topics::check(settings, policy), parts);
+    };
+    create(&settings, "topical.alerts", 1, &[]);
+    fatal(
+        &settings,
+        &policy,
+        &["topical.events, topical.journal, topical.letters at", "--topic topical.events", "retention.ms=-1"],
+    );
+
+    create(&settings, "topical.events", 3, &[]);
+    let creating = TopicPolicy { create: Some(NewTopics { partitions: 5, replication: Some(1) }), ..policy };
+    let found = topics::check(&settings, &creating).unwrap();
+    assert_eq!(found.created, ["topical.journal", "topical.letters"]);
+    assert_eq!(found.partitions, 3, "the journal follows the events");
+    // The broker keeps everything, and lets producers stamp an hour ahead.
+    assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
+    assert!(found.warnings[0].contains("1 h ahead"), "{:?}", found.warnings);
+    assert_eq!(topics::check(&settings, &policy).unwrap().created, Vec::<String>::new());
+
+    create(&settings, "topical.narrow", 2, &[]);
+    let narrow = KafkaSettings { journal_topic: "topical.narrow".to_owned(), ..settings.clone() };
+    fatal(&narrow, &policy, &["topical.narrow has 2 partitions, but topical.events has 3", "--partitions 3"]);
+    create(&settings, "topical.compacted", 3, &[("cleanup.policy", "compact")]);
+    let compacted = KafkaSettings { events_topic: "topical.compacted".to_owned(), ..settings.clone() };
+    fatal(&compacted, &policy, &["topical.compacted has cleanup.policy=compact"]);
+    let nowhere =
+        KafkaSettings { bootstrap: "127.0.0.1:1".to_owned(), request_timeout: Duration::from_millis(500), ..settings };
+    let unreachable = topics::check(&nowhere, &policy);
+    assert!(matches!(unreachable, Err(WorldError::Transient(_))), "{unreachable:?}");
+}
+
+fn create(settings: &KafkaSettings, topic: &str, partitions: i32, config: &[(&str, &str)]) {
+    let topic =
+        config.iter().fold(NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), |topic, (key, value)| {
+            topic.set(key, value)
+        });
+    let created = wait(admin(settings).create_topics([&topic], &AdminOptions::new())).unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+    let admin = admin(settings);
+    let has_leaders = || {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).unwrap();
+        let found = metadata.topics().iter().find(|found| found.name() == topic.name);
+        found.is_some_and(|found| found.partitions().iter().all(|partition| partition.leader() >= 0))
+    };
+    while !has_leaders() {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
