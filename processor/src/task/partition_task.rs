@@ -243,6 +243,12 @@ impl<S: Store> Task<S> {
         self.published.journal_offset
     }
 
+    /// Sequence number of the latest journal record; 0 before the first.
+    #[must_use]
+    pub(super) fn journal_sequence(&self) -> i64 {
+        self.published.sequence
+    }
+
     /// Whether this journal record follows on what this task has done. Offsets alone would not tell: a drain moves none.
     #[must_use]
     pub(super) fn is_next(&self, topic: &str, record: &JournalRecord) -> bool {

@@ -134,11 +134,16 @@ fn replay_record<W: World>(
             record.partition, logged.offset
         ))
     };
+    let from = record.from.next(&shared.topic);
     if !task.is_next(&shared.topic, &record) {
         return Err(wrong(format!(
-            "is number {} and starts at {:?}, which is not where the one before it ended ({}): a record is missing or was \
-             written twice",
-            record.sequence, record.from, task.next
+            "is number {} and starts at {from:?} with watermark {:?}, but before it comes number {}, which ends at {} with \
+             watermark {:?}: a record is missing or was written twice",
+            record.sequence,
+            record.from.watermark,
+            task.journal_sequence(),
+            task.next,
+            task.core.watermark
         )));
     }
     let rules = record.rules_fingerprint.as_deref();

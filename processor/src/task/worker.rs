@@ -321,6 +321,8 @@ impl<W: World> Worker<W> {
         let gauges = PartitionAssigned { worker: self.number, topic, partition }.emit(metrics);
         let (task, replayed) = restore(&mut self.world, &self.shared, partition)?;
         self.world.start(&[(partition, task.next)])?;
+        // What was read before that may lie further on; it will come again.
+        self.inbox.forget(|other| other == partition);
         RestoreDone { topic, partition, took: started.elapsed(), replayed }.emit(metrics);
         self.tasks.insert(partition, Running { task, gauges });
         self.unrestored.remove(&partition);
