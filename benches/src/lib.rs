@@ -26,7 +26,7 @@ pub fn lines(events: usize, customers: usize) -> String {
 }
 
 /// Complaints in bursts, customers who fall silent, spending that halves.
-pub const RULES: &str = r#"
+pub const RULES: &str = r"
 rules:
   - id: complaint-burst
     let: {complaints: {count: complaint, over: 7d}}
@@ -41,4 +41,4 @@ rules:
       baskets: {count: purchase, over: 90d, offset: 30d}
     require: baskets >= 3
     when: recent < before / 3 / 2
-"#;
+";
