@@ -9,7 +9,7 @@ mod engine;
 mod model;
 
 use model::coverage::Coverage;
-use model::{BASE_MS, Case, compare, event, generate, observe, render, shrink, world};
+use model::{BASE_MS, Case, compare, event, generate, render, shrink, world};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -75,9 +75,6 @@ fn difference(case: &Case) -> Option<String> {
 
 /// What differs between the two sides, or how the engine broke down.
 fn difference_to(outcome: &world::Outcome, case: &Case) -> Option<String> {
-    if outcome.seen.has(observe::AMBIGUOUS) {
-        return None;
-    }
     let events: Vec<String> = case.events.iter().map(event::Event::json).collect();
     let engine = || engine::run_engine(&render::rules(&case.rules), &events, &case.settings);
     match catch_unwind(AssertUnwindSafe(engine)) {

@@ -18,7 +18,7 @@ pub struct Customer {
     pub first_seen: Option<Millis>,
     pub attributes: Attributes,
     pub timeline: Timeline,
-    /// For each silence the rules ask for, the latest event it counts from. Never forgotten.
+    /// For each silence the rules ask for, the latest event it counts from, in the order of their arrival. Never forgotten.
     pub silences: Vec<LastSeen>,
     /// Where the rules stand; one that is inactive and waits for nothing is left out. By `rule`.
     pub alerts: Vec<AlertState>,

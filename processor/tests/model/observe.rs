@@ -9,19 +9,14 @@ use super::measure::{Held, Measure};
 use super::standing::Standing;
 use super::world::{Cause, Judgement};
 
-/// The contract can be read in two ways here, so no comparison is made: whether a profile that has become too old, and is
-/// delivered again, is still known for a duplicate, or takes an attribute back from another profile of the same ms.
-pub const AMBIGUOUS: &str = "ambiguous: a profile delivered again when too old";
-
 /// An event that arrives, before anything is made of it. `held`: the customer's events so far.
 pub fn arrival(event: &Event, held: &[Held], clock: Option<i64>, settings: &Settings, seen: &mut Seen) {
     seen.note_if(event.fields.iter().any(|(_, value)| *value == Field::Null), "explicit null");
     let too_old = clock.is_some_and(|clock| event.at < clock - settings.history_ms);
     let known = |other: &&Held| other.event.id == event.id && other.event.at == event.at;
-    if let Some(first) = held.iter().find(known) {
+    if let Some(first) = held.iter().find(known).filter(|_| !too_old) {
         seen.note("duplicate");
         seen.note_if(first.event.kind != event.kind || first.event.fields != event.fields, "duplicate: other content");
-        seen.note_if(too_old && event.kind == PROFILE && takes_back(event, held), AMBIGUOUS);
         return;
     }
     seen.note_if(held.iter().any(|other| other.event.id == event.id), "same id at another time");
@@ -39,14 +34,6 @@ pub fn arrival(event: &Event, held: &[Held], clock: Option<i64>, settings: &Sett
         let carried = |(name, value): &(&str, Field)| *value != Field::Null && latest(name);
         seen.note_if(event.kind == PROFILE && event.fields.iter().any(carried), "attribute changed by a late profile");
     }
-}
-
-/// Whether it would, taken for a new arrival, change an attribute that another profile of the same instant holds.
-fn takes_back(event: &Event, held: &[Held]) -> bool {
-    event.fields.iter().any(|(name, _)| {
-        holder(held, name, i64::MAX)
-            .is_some_and(|holder| holder.event.at == event.at && holder.event.seen(name) != event.seen(name))
-    })
 }
 
 pub fn judgement(judgement: &Judgement<'_>, seen: &mut Seen) {

@@ -95,8 +95,10 @@ impl World<'_> {
         }
         let clock = self.clock(&event.customer);
         let held = self.customers.get(&event.customer).map_or(&[][..], |customer| &customer.held);
-        let duplicate = held.iter().any(|held| held.event.id == event.id && held.event.at == event.at);
         let too_old = clock.is_some_and(|clock| event.at < clock - self.settings.history_ms);
+        // What lies before the history is not held any more, so a profile of that age is never known for a duplicate.
+        let is_same = |held: &Held| held.event.id == event.id && held.event.at == event.at;
+        let duplicate = !too_old && held.iter().any(is_same);
         observe::arrival(event, held, clock, self.settings, &mut self.outcome.seen);
         if duplicate || (too_old && event.kind != PROFILE) {
             return;

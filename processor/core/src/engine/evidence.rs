@@ -10,13 +10,15 @@ use crate::time::Millis;
 /// counts from. Oldest first, each once, at most [`EVIDENCE`].
 pub fn evidence(set: &RuleSet, rule: &Rule, customer: &Customer, at: Millis) -> Vec<Box<str>> {
     let mut windows: Vec<&Window> = Vec::new();
-    let mut seen: Vec<&LastSeen> = Vec::new();
+    let mut silences: Vec<u64> = Vec::new();
     for named in &rule.lets {
         match named.value {
             LetSource::Window(place) => windows.push(&set.windows[place]),
-            LetSource::Silence(place) => seen.extend(customer.last_seen(set.silences[place].key)),
+            LetSource::Silence(place) => silences.push(set.silences[place].key),
         }
     }
+    // The last to arrive first.
+    let mut seen: Vec<&LastSeen> = customer.silences.iter().rev().filter(|last| silences.contains(&last.key)).collect();
     let oldest_in_windows = windows.iter().map(|window| window.bounds(at).0 + 1);
     let Some(reach) = oldest_in_windows.chain(seen.iter().map(|last| last.at)).min() else {
         return Vec::new();

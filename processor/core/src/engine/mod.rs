@@ -258,11 +258,14 @@ fn put_alert(alerts: &mut Vec<AlertState>, state: AlertState) {
     }
 }
 
-/// Of events at one instant the one that arrived last is the latest.
+/// Of events at one instant the one that arrived last is the latest. Who is heard of moves to the end, so that the order
+/// tells which of two came last.
 fn remember_silence(silences: &mut Vec<LastSeen>, key: u64, at: Millis, event_id: &str) {
-    match silences.iter_mut().find(|seen| seen.key == key) {
-        Some(seen) if seen.at > at => {}
-        Some(seen) => *seen = LastSeen { key, at, event_id: event_id.into() },
-        None => silences.push(LastSeen { key, at, event_id: event_id.into() }),
+    if let Some(place) = silences.iter().position(|seen| seen.key == key) {
+        if silences[place].at > at {
+            return;
+        }
+        silences.remove(place);
     }
+    silences.push(LastSeen { key, at, event_id: event_id.into() });
 }
