@@ -16,10 +16,6 @@ impl Seen {
             self.note(kind);
         }
     }
-
-    pub fn has(&self, kind: &str) -> bool {
-        self.0.contains(kind)
-    }
 }
 
 /// In how many cases each kind of thing happened.
