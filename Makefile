@@ -15,7 +15,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: setup-demo ## the real processor on a small broker in the same process, over sample data (no RocksDB: a few minutes)
-	@cargo build --quiet --locked --profile demo --package tocsin --no-default-features
+	cargo build --locked --profile demo --package tocsin --no-default-features
 	@$(CARGO_TARGET_DIR)/demo/tocsin demo $(ARGS)
 
 test: setup ## everything that must hold: format, lints, unit, property, golden and integration tests
