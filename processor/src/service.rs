@@ -194,12 +194,11 @@ fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
 
 fn shared(plan: &Plan, metrics: &Arc<Metrics>, partitions: i32) -> Shared {
     let Plan { config, rules, schemas } = plan;
-    let detail = Detail::Full;
     let engine_settings = EngineSettings { history: config.time.history };
     Shared {
         application: config.application.clone(),
         instance: config.instance.clone(),
-        engine: Engine::new(rules.clone(), schemas.catalog(), engine_settings, detail),
+        engine: Engine::new(rules.clone(), schemas.catalog(), engine_settings, Detail::Full),
         rules_fingerprint: fingerprint(rules),
         context: context(config, schemas),
         schemas: schemas.clone(),

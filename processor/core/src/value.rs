@@ -1,7 +1,5 @@
 //! What an expression yields: one of a few scalar kinds, null, or undefined.
 
-use std::fmt;
-
 /// The value of a sub-expression at one instant, borrowed from the event or the rule it comes from.
 ///
 /// All numbers are doubles. `Undefined` is what ordering or arithmetic on null or on different kinds yields; a
@@ -76,19 +74,6 @@ impl OwnedValue {
             Self::Number(x) => Value::Number(*x),
             Self::Duration(ms) => Value::Duration(*ms),
             Self::Text(text) => Value::Text(text),
-        }
-    }
-}
-
-impl fmt::Display for OwnedValue {
-    /// As a message shows it: whole numbers without a fraction, durations in seconds.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Bool(b) => write!(f, "{b}"),
-            Self::Number(x) => write!(f, "{x}"),
-            Self::Duration(ms) => write!(f, "{}", ms / 1_000.0),
-            Self::Text(text) => f.write_str(text),
         }
     }
 }

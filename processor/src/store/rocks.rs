@@ -3,7 +3,7 @@
 //! The write-ahead log is on, so that a batch over several column families is kept whole after a process crash, and
 //! never synced on its own: what a power loss takes, the journal in Kafka brings back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
@@ -73,7 +73,6 @@ impl RocksOptions {
 #[derive(Debug)]
 pub struct RocksStore {
     db: DB,
-    path: PathBuf,
     place: String,
 }
 
@@ -89,7 +88,7 @@ impl RocksStore {
         std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
         let db =
             DB::open_cf_descriptors(&shared.database(), path, columns).map_err(|error| failed(error.into_string()))?;
-        Ok(Self { db, path: path.to_owned(), place })
+        Ok(Self { db, place })
     }
 
     /// Brings every row to the lowest level, so that sizes can be compared.
@@ -101,12 +100,6 @@ impl RocksStore {
                 self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
             }
         }
-    }
-
-    /// The directory it is in.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, StoreError> {
