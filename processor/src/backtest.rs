@@ -161,8 +161,8 @@ impl<'a, W: Write> Run<'a, W> {
         let detail = if settings.records { Detail::Full } else { Detail::TransitionsOnly };
         let partition = || (Partition::default(), Cache::new(MemoryStore::default(), usize::MAX, None));
         Self {
-            engine: Engine::new(rules.clone(), schemas.catalog(), settings.engine, detail),
-            writer: AlertWriter::new(rules, schemas.clone()),
+            engine: Engine::new(rules, schemas.catalog(), settings.engine, detail),
+            writer: AlertWriter::new(schemas.clone()),
             decoder: Decoder::new(schemas),
             settings,
             partitions: (0..settings.partitions.max(1)).map(|_| partition()).collect(),
@@ -208,8 +208,7 @@ impl<'a, W: Write> Run<'a, W> {
 
     fn write(&mut self) -> Result<(), BacktestError> {
         for transition in self.transitions.drain(..) {
-            let rule = &self.engine.rules().rules[transition.rule];
-            let key = (rule.id.clone(), transition.kind, transition.severity);
+            let key = (transition.rule.id.clone(), transition.kind, transition.severity);
             *self.summary.alerts.entry(key).or_default() += 1;
             if self.settings.records {
                 self.record.clear();

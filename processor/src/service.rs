@@ -202,7 +202,7 @@ fn shared(plan: &Plan, metrics: &Arc<Metrics>, partitions: i32) -> Shared {
         rules_fingerprint: fingerprint(rules),
         context: context(config, schemas),
         schemas: schemas.clone(),
-        writer: AlertWriter::new(rules.clone(), schemas.clone()),
+        writer: AlertWriter::new(schemas.clone()),
         alerts_format: config.alerts_format,
         metrics: metrics.clone(),
         counters: metrics.event_counters(schemas.catalog()),

@@ -1,5 +1,8 @@
 //! Alerts: severities, the life of one episode, and the transitions that are published.
 
+use std::sync::Arc;
+
+use crate::rule::Rule;
 use crate::time::Millis;
 use crate::value::OwnedValue;
 
@@ -103,8 +106,8 @@ pub struct Episode {
 /// One published change of an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// Place of the rule in the rule set.
-    pub rule: usize,
+    /// As it stood in the rule set that was in force.
+    pub rule: Arc<Rule>,
     pub customer_id: Box<str>,
     /// Key of the item, for rules with a trigger.
     pub item: Option<Box<str>>,

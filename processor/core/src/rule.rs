@@ -3,6 +3,8 @@
 //! Everything is resolved: fields and attributes to slots, durations to milliseconds, conditions to [`Expr`]. Windows
 //! and silences that several rules ask for are held once for all of them.
 
+use std::sync::Arc;
+
 use crate::alert::Severity;
 use crate::event::{FieldId, Record, TypeId, stable_hash};
 use crate::expr::{Expr, Scope};
@@ -11,7 +13,7 @@ use crate::time::{Duration, Millis};
 /// All rules in force, in the order in which they are judged: files by name, then position.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleSet {
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Arc<Rule>>,
     /// The windows the rules ask for, each once.
     pub windows: Vec<Window>,
     /// The silences the rules ask for, each once.

@@ -30,6 +30,7 @@ mod values;
 mod yaml;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tocsin_core::event::Catalog;
 use tocsin_core::rule::{RuleKey, RuleSet};
@@ -108,7 +109,7 @@ fn read_file(reader: &mut Reader<'_>, loaded: &mut LoadedRules, taken: &mut Take
             reader.complain(id.at, complaint);
         }
         if let Some(rule) = rule {
-            loaded.set.rules.push(rule);
+            loaded.set.rules.push(Arc::new(rule));
             loaded.places.push(place);
         }
     }

@@ -216,11 +216,10 @@ impl<S: Store> Task<S> {
 
     fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
         for transition in self.transitions.drain(..) {
-            let rule = &shared.engine.rules().rules[transition.rule];
-            self.progress.transitions.add(rule, &transition);
+            self.progress.transitions.add(&transition);
             if let Audience::Live { outbox, now } = audience {
                 outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
-                AlertPublished { rule, kind: transition.kind }.emit(&shared.metrics);
+                AlertPublished { rule: &transition.rule, kind: transition.kind }.emit(&shared.metrics);
             }
         }
     }

@@ -109,7 +109,7 @@ pub fn shared(options: &Options) -> Arc<Shared> {
         rules_fingerprint: "0011223344556677".into(),
         context: Context::default(),
         schemas: schemas.clone(),
-        writer: AlertWriter::new(rules, schemas.clone()),
+        writer: AlertWriter::new(schemas.clone()),
         alerts_format: AlertsFormat::Json,
         counters: metrics.event_counters(schemas.catalog()),
         metrics,

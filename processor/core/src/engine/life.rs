@@ -9,6 +9,8 @@
 //!        no level and `resolve_when` for `keep_firing_for`; or scope or require is lost
 //! ```
 
+use std::sync::Arc;
+
 use crate::alert::{Episode, Reason, Severity, Transition, TransitionKind};
 use crate::customer::{AlertState, Phase};
 use crate::engine::verdict::Verdict;
@@ -25,7 +27,7 @@ pub struct Change {
 }
 
 impl Change {
-    pub fn into_transition(self, rule: usize, customer_id: &str, at: Millis) -> Transition {
+    pub fn into_transition(self, rule: Arc<Rule>, customer_id: &str, at: Millis) -> Transition {
         Transition {
             rule,
             customer_id: customer_id.into(),

@@ -224,7 +224,7 @@ impl Engine {
             by_values.into_iter().chain(life::next_step(rule, &after)).min()
         };
         if let Some(change) = change {
-            let mut transition = change.into_transition(place, customer_id, at);
+            let mut transition = change.into_transition(rule.clone(), customer_id, at);
             transition.details = (self.detail == Detail::Full).then(|| self.details(rule, customer, &lets, at));
             out.push(transition);
         }

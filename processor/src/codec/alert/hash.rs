@@ -1,7 +1,6 @@
 //! A hash of transitions: what the journal keeps of them, so that a replay can tell whether it found the same.
 
 use tocsin_core::alert::{Severity, Transition};
-use tocsin_core::rule::{Rule, RuleSet};
 
 // FNV-1a, 64 bits. Source: Fowler, Noll, Vo, RFC 9923.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -24,9 +23,10 @@ impl Default for TransitionHasher {
 }
 
 impl TransitionHasher {
-    /// Adds a transition of a rule.
-    pub fn add(&mut self, rule: &Rule, transition: &Transition) {
+    /// Adds a transition.
+    pub fn add(&mut self, transition: &Transition) {
         self.count += 1;
+        let rule = &transition.rule;
         self.text(&rule.id);
         self.text(&rule.version);
         self.text(&transition.customer_id);
@@ -69,15 +69,12 @@ impl TransitionHasher {
     }
 }
 
-/// The hash of these transitions of one rule set.
-///
-/// # Panics
-/// If a transition is not of a rule of the set.
+/// The hash of these transitions.
 #[must_use]
-pub fn hash_transitions(rules: &RuleSet, transitions: &[Transition]) -> u64 {
+pub fn hash_transitions(transitions: &[Transition]) -> u64 {
     let mut hasher = TransitionHasher::default();
     for transition in transitions {
-        hasher.add(&rules.rules[transition.rule], transition);
+        hasher.add(transition);
     }
     hasher.finish()
 }

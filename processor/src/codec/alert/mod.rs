@@ -1,6 +1,6 @@
 //! Alert records: what is published of a transition, as JSON or Avro.
 //!
-//! A record is a pure function of the transition, the rule set and the time of detection, so a replay writes the same
+//! A record is a pure function of the transition, its rule and the time of detection, so a replay writes the same
 //! bytes but for `detected_at`. Where the contract leaves a choice:
 //!
 //! - `customer` has those of name, owner, region, segment, tier and stage that are known.
@@ -22,7 +22,7 @@ use std::sync::{Arc, LazyLock};
 use tocsin_core::alert::{Details, Severity, Transition};
 use tocsin_core::event::{FieldId, PROFILE};
 use tocsin_core::expr::AttributeRef;
-use tocsin_core::rule::{Rule, RuleSet, Task, Template};
+use tocsin_core::rule::{Rule, Task, Template};
 use tocsin_core::time::{LATEST, Millis};
 use tocsin_core::value::OwnedValue;
 use uuid::Uuid;
@@ -46,33 +46,26 @@ pub fn alert_id(rule_id: &str, customer_id: &str, item: Option<&str>, fired_at: 
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
 
-/// Writes the records of one rule set.
+/// Writes alert records.
 #[derive(Clone, Debug)]
 pub struct AlertWriter {
-    rules: Arc<RuleSet>,
     schemas: Arc<Schemas>,
 }
 
 impl AlertWriter {
     #[must_use]
-    pub fn new(rules: Arc<RuleSet>, schemas: Arc<Schemas>) -> Self {
-        Self { rules, schemas }
+    pub fn new(schemas: Arc<Schemas>) -> Self {
+        Self { schemas }
     }
 
     /// Appends the record of a transition as one JSON object, without a line break.
     ///
     /// Without [`Details`] a record has no values, attributes and evidence.
-    ///
-    /// # Panics
-    /// If the rule is not one of this writer's set: a transition is written with the set under which it was judged.
     pub fn json(&self, transition: &Transition, detected_at: Millis, out: &mut Vec<u8>) {
         json::write(&self.facts(transition, detected_at), out);
     }
 
     /// Appends the record of a transition as an Avro single object of the schema `alert.avsc`.
-    ///
-    /// # Panics
-    /// As [`AlertWriter::json`].
     pub fn avro(&self, transition: &Transition, detected_at: Millis, out: &mut Vec<u8>) {
         avro::write(&self.facts(transition, detected_at), out);
     }
@@ -81,7 +74,7 @@ impl AlertWriter {
         static NONE: LazyLock<Details> = LazyLock::new(Details::default);
         Facts {
             schemas: &self.schemas,
-            rule: &self.rules.rules[transition.rule],
+            rule: &transition.rule,
             transition,
             details: transition.details.as_ref().unwrap_or(&NONE),
             detected_at,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tocsin_core::alert::{Details, Episode, Reason, Severity, Transition, TransitionKind};
 use tocsin_core::attributes::Attribute;
 use tocsin_core::expr::AttributeRef;
-use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, RuleSet, Task, Template, TemplatePart};
+use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, Task, Template, TemplatePart};
 use tocsin_core::time::{DAY, HOUR};
 use tocsin_core::value::OwnedValue;
 
@@ -44,9 +44,9 @@ fn presentation() -> Presentation {
     }
 }
 
-fn rules(presentation: Presentation) -> RuleSet {
+fn rule(presentation: Presentation) -> Arc<Rule> {
     let named = |name: &str| Let { name: name.into(), value: LetSource::Window(0) };
-    let rule = Rule {
+    Arc::new(Rule {
         id: "complaint-burst".into(),
         key: RuleKey::of("complaint-burst"),
         version: "5f3a".into(),
@@ -60,8 +60,7 @@ fn rules(presentation: Presentation) -> RuleSet {
         keep_firing_for: 0,
         cooldown: 0,
         presentation,
-    };
-    RuleSet { rules: vec![rule], ..RuleSet::default() }
+    })
 }
 
 fn transition() -> Transition {
@@ -69,7 +68,7 @@ fn transition() -> Transition {
     let slot = |slot, value: &str| attribute(AttributeRef::Slot(slot), OwnedValue::Text(value.into()));
     let extra = |name: &str, value| attribute(AttributeRef::Extra(name.into()), value);
     Transition {
-        rule: 0,
+        rule: rule(Presentation::default()),
         customer_id: "c-1".into(),
         item: None,
         kind: TransitionKind::SeverityChanged,
@@ -99,9 +98,10 @@ fn transition() -> Transition {
     }
 }
 
-fn json(rules: RuleSet, transition: &Transition) -> String {
+fn json(rule: Arc<Rule>, transition: &Transition) -> String {
     let mut out = Vec::new();
-    AlertWriter::new(Arc::new(rules), Arc::new(Schemas::shipped())).json(transition, NEW_YEAR + 2 * DAY + 7, &mut out);
+    let transition = Transition { rule, ..transition.clone() };
+    AlertWriter::new(Arc::new(Schemas::shipped())).json(&transition, NEW_YEAR + 2 * DAY + 7, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -121,7 +121,7 @@ fn the_record_is_that_of_the_contract() {
         r#""evidence":["t-1","t-2"]}"#,
     ]
     .join(",");
-    assert_eq!(json(rules(presentation()), &transition()), expected);
+    assert_eq!(json(rule(presentation()), &transition()), expected);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_rule_that_says_little_gives_a_record_with_every_field() {
         details: None,
         ..transition()
     };
-    let record: serde_json::Value = serde_json::from_str(&json(rules(Presentation::default()), &fired)).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&json(rule(Presentation::default()), &fired)).unwrap();
     assert_eq!(record["item"], "T 1");
     for field in ["values", "customer", "labels", "summary"] {
         assert_eq!(record[field], serde_json::json!({}), "{field}");
@@ -165,9 +165,10 @@ fn ids_are_those_of_the_contract() {
 }
 
 /// The Avro form, read back by the Rust library, as JSON.
-fn avro(rules: RuleSet, transition: &Transition) -> serde_json::Value {
+fn avro(rule: Arc<Rule>, transition: &Transition) -> serde_json::Value {
     let mut out = Vec::new();
-    AlertWriter::new(Arc::new(rules), Arc::new(Schemas::shipped())).avro(transition, NEW_YEAR + 2 * DAY + 7, &mut out);
+    let transition = Transition { rule, ..transition.clone() };
+    AlertWriter::new(Arc::new(Schemas::shipped())).avro(&transition, NEW_YEAR + 2 * DAY + 7, &mut out);
     let schema = apache_avro::Schema::parse_str(include_str!("../../../../schemas/alert.avsc")).unwrap();
     let mut datum = &out[10..];
     let value = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut datum).unwrap();
@@ -203,17 +204,16 @@ fn avro_says_the_same_as_json() {
     let resolved = Transition { item: Some("T-1".into()), details: None, severity: Severity::Low, ..transition() };
     for transition in [transition(), resolved] {
         for presentation in [presentation(), Presentation::default()] {
-            let json = json(rules(presentation.clone()), &transition);
-            assert_eq!(avro(rules(presentation), &transition), as_avro(&json));
+            let json = json(rule(presentation.clone()), &transition);
+            assert_eq!(avro(rule(presentation), &transition), as_avro(&json));
         }
     }
 }
 
 #[test]
 fn the_hash_covers_all_but_the_details() {
-    let set = rules(Presentation::default());
     let base = transition();
-    let hash = |transition: &Transition| hash_transitions(&set, std::slice::from_ref(transition));
+    let hash = |transition: &Transition| hash_transitions(std::slice::from_ref(transition));
     assert_eq!(hash(&base), 6_705_674_994_333_982_889, "stable over releases");
     assert_eq!(hash(&base), hash(&Transition { details: None, ..base.clone() }));
     let episode = base.episode;
@@ -233,7 +233,7 @@ fn the_hash_covers_all_but_the_details() {
     let mut hashes: std::collections::BTreeSet<u64> = others.iter().map(hash).collect();
     hashes.insert(hash(&base));
     assert_eq!(hashes.len(), 12);
-    let both = |one: usize, other: usize| hash_transitions(&set, &[others[one].clone(), others[other].clone()]);
+    let both = |one: usize, other: usize| hash_transitions(&[others[one].clone(), others[other].clone()]);
     assert_ne!(both(0, 1), both(1, 0));
-    assert_eq!(TransitionHasher::default().finish(), hash_transitions(&set, &[]));
+    assert_eq!(TransitionHasher::default().finish(), hash_transitions(&[]));
 }

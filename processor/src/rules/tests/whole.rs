@@ -105,7 +105,7 @@ fn the_rule_of_the_contract_is_read_in_full() {
         window(Aggregate::Count, "complaint", None, Some(opened), 7),
         window(Aggregate::Sum, "purchase", Some(0), None, 30),
     ];
-    assert_eq!(loaded.set, RuleSet { rules: vec![rule], windows, silences: vec![] });
+    assert_eq!(loaded.set, RuleSet { rules: vec![Arc::new(rule)], windows, silences: vec![] });
     assert_eq!(loaded.places, [Place { file: "r.yaml".to_owned(), line: 3, column: 9 }]);
 }
 
