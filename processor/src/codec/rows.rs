@@ -18,6 +18,7 @@ use tocsin_core::attributes::{Attribute, Attributes};
 use tocsin_core::customer::{AlertState, Customer, LastSeen, Phase};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
+use tocsin_core::partition::Sweep;
 use tocsin_core::rule::RuleKey;
 use tocsin_core::time::Millis;
 use tocsin_core::timeline::{Chunk, Timeline};
@@ -348,6 +349,10 @@ pub struct Position {
     pub journal_offset: i64,
     /// Its sequence number; 0 before the first.
     pub journal_sequence: i64,
+    /// Generation of the rules in force; 0: none yet.
+    pub generation: i64,
+    /// The sweep that is under way.
+    pub sweep: Option<Sweep>,
     /// Fingerprint of the rules in force.
     pub rules: Box<str>,
     /// Hash of the context in force.
@@ -372,6 +377,12 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     out.push(u8::from(position.draining));
     varint::put_signed(&mut out, position.journal_offset);
     varint::put_signed(&mut out, position.journal_sequence);
+    varint::put_signed(&mut out, position.generation);
+    out.push(u8::from(position.sweep.is_some()));
+    if let Some(sweep) = &position.sweep {
+        put_instant(&mut out, sweep.watermark);
+        varint::put_bytes(&mut out, sweep.judged.as_deref().unwrap_or_default().as_bytes());
+    }
     varint::put_bytes(&mut out, position.rules.as_bytes());
     out.extend_from_slice(&position.context.to_le_bytes());
     out
@@ -398,6 +409,12 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     position.draining = reader.byte()? != 0;
     position.journal_offset = reader.signed()?;
     position.journal_sequence = reader.signed()?;
+    position.generation = reader.signed()?;
+    if reader.byte()? != 0 {
+        let watermark = read_instant(&mut reader)?;
+        let judged = Some(reader.text()?).filter(|judged| !judged.is_empty()).map(Into::into);
+        position.sweep = Some(Sweep { watermark, judged });
+    }
     position.rules = reader.text()?.into();
     position.context = u64::from_le_bytes(reader.array()?);
     Some(position)

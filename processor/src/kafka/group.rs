@@ -25,11 +25,15 @@ use context::GroupContext;
 
 /// How often the group is served while something else takes long.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// librdkafka asks again by itself while a transaction hides the offset, and holds up the worker meanwhile.
+const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 
 pub(super) struct Group {
     client: BatchConsumer<GroupContext>,
     topic: String,
     request_timeout: Duration,
+    /// How long the next question for a committed offset may take.
+    committed_patience: Duration,
     assignment: Assignment,
     /// What is to be given back, as librdkafka named it.
     leaving: Option<TopicPartitionList>,
@@ -53,6 +57,7 @@ impl Group {
             client,
             topic: settings.events_topic.clone(),
             request_timeout: settings.request_timeout,
+            committed_patience: SHORT_PATIENCE,
             assignment: Assignment::default(),
             leaving: None,
             member: String::new(),
@@ -173,34 +178,32 @@ impl Group {
         }
     }
 
-    /// The group's committed offset. Waits while a transaction with offsets of this partition is open.
-    pub fn committed(&mut self, partition: PartitionId, patience: Duration) -> Result<Option<Offset>, WorldError> {
-        let until = Instant::now() + patience;
-        loop {
-            self.keep_alive()?;
-            let error = match self.ask_committed(partition) {
-                Ok(offset) => return Ok(offset),
-                Err(error) => error,
-            };
+    /// The group's committed offset.
+    ///
+    /// # Errors
+    /// [`WorldError::Pending`] while a transaction with an offset of this partition is open.
+    pub fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+        self.keep_alive()?;
+        let patience = self.committed_patience;
+        let answer = self.ask_committed(partition, patience);
+        // A slow broker is given more time with each question; a quick one is asked again soon.
+        self.committed_patience = match answer {
+            Ok(_) => SHORT_PATIENCE,
+            Err(_) => (patience * 2).min(self.request_timeout),
+        };
+        answer.map_err(|error| {
             let what = format!("the group's offset of {} {partition} is not known", self.topic);
             match errors::asking(&what, &error) {
-                WorldError::Transient(_) if Instant::now() < until => {
-                    tracing::info!(partition, %error, "waiting for the group's offset");
-                }
-                WorldError::Transient(message) => {
-                    return Err(WorldError::Transient(format!(
-                        "{message}; after {} s: is a transaction of another producer open, or the group's coordinator \
-                         gone?",
-                        patience.as_secs()
-                    )));
-                }
-                other => return Err(other),
+                WorldError::Transient(message) => WorldError::Pending(format!(
+                    "{message}: a transaction with it is open, or the group's coordinator is gone"
+                )),
+                other => other,
             }
-        }
+        })
     }
 
-    fn ask_committed(&self, partition: PartitionId) -> Result<Option<Offset>, KafkaError> {
-        let answer = self.consumer().committed_offsets(self.list(&[partition]), self.request_timeout)?;
+    fn ask_committed(&self, partition: PartitionId, patience: Duration) -> Result<Option<Offset>, KafkaError> {
+        let answer = self.consumer().committed_offsets(self.list(&[partition]), patience)?;
         let Some(element) = answer.find_partition(&self.topic, partition) else { return Ok(None) };
         element.error()?;
         Ok(match element.offset() {

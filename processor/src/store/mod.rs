@@ -43,6 +43,14 @@ pub enum StoreError {
     Damaged { place: String, source: crate::codec::rows::DamagedRow },
 }
 
+impl StoreError {
+    /// Whether what is on the disk is of no use, so that trying again would not help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
 /// Changes that are written together or not at all.
 #[derive(Debug, Default)]
 pub struct Batch {

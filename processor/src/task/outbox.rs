@@ -1,19 +1,44 @@
 //! What has been found and not yet published.
 
-use tocsin_core::alert::Transition;
+use std::sync::Arc;
+
+use tocsin_core::alert::{Transition, TransitionKind};
+use tocsin_core::rule::Rule;
 use tocsin_core::time::Millis;
 
-use super::world::{Input, Offset, Outgoing};
+use super::world::{Input, Offset, Outgoing, PartitionId};
 use crate::codec::alert::{AlertWriter, TransitionHasher};
 use crate::codec::journal::Step;
 use crate::config::AlertsFormat;
+use crate::telemetry::{AlertPublished, DeadLettered, Metrics};
 
 /// Alerts and dead letters of one worker, waiting for its next transaction.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub alerts: Vec<Outgoing>,
     pub dead_letters: Vec<Outgoing>,
+    /// What is to be told of them once they are published.
+    told: Told,
     bytes: usize,
+}
+
+/// What log and metrics tell of a transaction's records.
+#[derive(Debug, Default)]
+pub struct Told {
+    alerts: Vec<(Arc<Rule>, TransitionKind)>,
+    dead_letters: Vec<(&'static str, PartitionId, Offset, Box<str>)>,
+}
+
+impl Told {
+    /// They are published.
+    pub fn emit(self, topic: &str, metrics: &Metrics) {
+        for (rule, kind) in &self.alerts {
+            AlertPublished { rule, kind: *kind }.emit(metrics);
+        }
+        for (reason, partition, offset, detail) in self.dead_letters {
+            DeadLettered { reason, topic, partition, offset, detail: &detail }.emit(metrics);
+        }
+    }
 }
 
 /// Why a record is a dead letter, and where it came from.
@@ -37,6 +62,7 @@ impl Outbox {
         }
         self.bytes += payload.len();
         let key = transition.customer_id.as_bytes().to_vec();
+        self.told.alerts.push((transition.rule.clone(), transition.kind));
         self.alerts.push(Outgoing { key, payload: Some(payload), headers: Vec::new() });
     }
 
@@ -54,6 +80,7 @@ impl Outbox {
         headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
         let payload = payload.map(<[u8]>::to_vec);
         self.bytes += payload.as_ref().map_or(0, Vec::len);
+        self.told.dead_letters.push((letter.reason, partition, offset, letter.message.into()));
         self.dead_letters.push(Outgoing { key: key.unwrap_or_default().to_vec(), payload, headers });
     }
 
@@ -75,9 +102,15 @@ impl Outbox {
     }
 
     /// Takes everything out.
-    pub fn take(&mut self) -> (Vec<Outgoing>, Vec<Outgoing>) {
-        self.bytes = 0;
-        (std::mem::take(&mut self.alerts), std::mem::take(&mut self.dead_letters))
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// What is to be told once its records are published.
+    #[must_use]
+    pub fn told(self) -> Told {
+        self.told
     }
 }
 
@@ -105,6 +138,15 @@ impl Progress {
             *to_offset = to;
         } else {
             self.steps.push(Step::Run { topic: topic.to_owned(), to_offset: to });
+        }
+    }
+
+    /// The sweep has judged everybody up to this customer.
+    pub fn swept(&mut self, through: Option<String>) {
+        if let Some(Step::Sweep { customer }) = self.steps.last_mut() {
+            *customer = through;
+        } else {
+            self.steps.push(Step::Sweep { customer: through });
         }
     }
 }

@@ -7,24 +7,26 @@
 //! A transaction begins only when everything in it is ready. Whatever goes wrong, there is one way on: drop what is in
 //! memory, restore, go live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tocsin_core::partition::Drained;
+use tocsin_core::partition::{Drained, Swept};
 use tocsin_core::time::Millis;
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::partition_task::{Audience, Task};
-use super::restore::restore;
-use super::world::{Arrival, PartitionId, Rebalance, Transaction, World, WorldError};
+use super::restore::Restored;
+use super::restoring::{Ready, Restoring};
+use super::world::{Arrival, PartitionId, Rebalance, StoreOf, Transaction, World, WorldError};
 use super::{Shared, idle};
 use crate::store::Store as _;
 use crate::telemetry::{
-    FailedOutcome, FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionAssigned, PartitionGauges,
-    PartitionRevoked, Rebalanced, RestoreDone, StoreWritten, TransactionCommitted, TransactionFailed,
+    CheckpointNotTaken, FailedOutcome, FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges,
+    PartitionRevoked, Rebalanced, RestoreDone, RulesAdopted, StoreBroken, StoreWritten, TransactionCommitted,
+    TransactionFailed,
 };
 
 /// Tells workers to stop.
@@ -32,6 +34,12 @@ pub type Stop = Arc<AtomicBool>;
 
 /// Longest wait for a record: after it the worker looks at its clocks again.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// The same while a restore waits for something.
+const PENDING_POLL: Duration = Duration::from_millis(20);
+/// Customers that a sweep judges in a round: few, so that the stream does not wait for them.
+const SWEEP_BUDGET: usize = 100;
+/// Until a partition whose store failed is restored, in milliseconds.
+const STORE_PAUSE: Millis = 1_000;
 /// Wait after a call that may succeed if it is repeated.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -41,9 +49,9 @@ pub struct Worker<W: World> {
     number: usize,
     world: W,
     shared: Arc<Shared>,
-    tasks: BTreeMap<PartitionId, Running<W::Store>>,
+    tasks: BTreeMap<PartitionId, Running<StoreOf<W>>>,
     /// Assigned, and not restored yet.
-    unrestored: BTreeSet<PartitionId>,
+    restoring: Restoring<StoreOf<W>>,
     inbox: Inbox,
     outbox: Outbox,
     last_commit: Millis,
@@ -69,7 +77,7 @@ impl<W: World> Worker<W> {
             world,
             shared,
             tasks: BTreeMap::new(),
-            unrestored: BTreeSet::new(),
+            restoring: Restoring::default(),
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             last_commit: now,
@@ -106,7 +114,17 @@ impl<W: World> Worker<W> {
     pub fn round(&mut self) -> Result<(), WorldError> {
         match self.try_round() {
             Err(WorldError::Unsettled(_)) => {
-                self.recover();
+                self.recover(0);
+                Ok(())
+            }
+            Err(WorldError::Store { partition, source }) => {
+                StoreBroken { partition, error: &source.to_string() }.emit(&self.shared.metrics);
+                // A damaged one would only fail again.
+                let suspect = source.is_damage().then(|| (partition, source.to_string()));
+                self.recover(STORE_PAUSE);
+                if let Some((partition, reason)) = suspect {
+                    self.restoring.suspect(partition, reason);
+                }
                 Ok(())
             }
             done => done,
@@ -117,8 +135,9 @@ impl<W: World> Worker<W> {
         if self.inbox.is_empty() {
             self.poll()?;
         }
-        self.restore_one()?;
+        self.restore()?;
         self.judge()?;
+        self.change_rules()?;
         self.idle()?;
         if self.is_time_to_publish() {
             self.publish()?;
@@ -128,8 +147,7 @@ impl<W: World> Worker<W> {
 
     fn poll(&mut self) -> Result<(), WorldError> {
         self.inbox.recycle();
-        let is_waited_for = !self.unrestored.is_empty();
-        let wait = if is_waited_for { Duration::ZERO } else { self.until_next_commit().min(LONGEST_POLL) };
+        let wait = self.longest_wait();
         let started = Instant::now();
         let inbox = &mut self.inbox;
         let rebalance = self.world.poll(self.shared.commit.max_batch, wait, &mut |arrival| inbox.push(arrival))?;
@@ -142,6 +160,17 @@ impl<W: World> Worker<W> {
             }
             Some(Rebalance::Revoked { partitions, lost }) => self.revoked(&partitions, lost),
         }
+    }
+
+    /// How long a poll may wait for something to come.
+    fn longest_wait(&self) -> Duration {
+        let has_work = self.restoring.is_ready(self.world.now())
+            || self.tasks.values().any(|running| running.task.core.sweep.is_some() || running.task.draining);
+        if has_work {
+            return Duration::ZERO;
+        }
+        let longest = if self.restoring.is_empty() { LONGEST_POLL } else { PENDING_POLL };
+        self.until_next_commit().min(longest)
     }
 
     /// Takes in what has arrived until it is time to publish.
@@ -161,8 +190,10 @@ impl<W: World> Worker<W> {
                 Arrival::Record(record) => {
                     (task.end, task.last_arrival) = (None, now);
                     let mut audience = Audience::Live { outbox: &mut self.outbox, now };
-                    task.take(&self.shared, record, &mut audience)?;
-                    if task.drain(&self.shared, &mut audience)? == Drained::More {
+                    let drained = task
+                        .take(&self.shared, record, &mut audience)
+                        .and_then(|()| task.drain(&self.shared, &mut audience));
+                    if drained.map_err(|source| WorldError::Store { partition, source })? == Drained::More {
                         break;
                     }
                 }
@@ -176,12 +207,36 @@ impl<W: World> Worker<W> {
 
     /// Goes on with drains that were cut, as far as one transaction may go.
     fn drain_all(&mut self, now: Millis) -> Result<(), WorldError> {
-        for Running { task, .. } in self.tasks.values_mut() {
+        for (&partition, Running { task, .. }) in &mut self.tasks {
             while task.draining {
                 if self.outbox.len() >= self.shared.commit.max_batch {
                     return Ok(());
                 }
-                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })?;
+                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })
+                    .map_err(|source| WorldError::Store { partition, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts newer rules, and goes on with sweeps, between two events.
+    fn change_rules(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
+        for (&partition, Running { task, gauges }) in &mut self.tasks {
+            if task.draining || self.outbox.len() >= self.shared.commit.max_batch {
+                continue;
+            }
+            let wanted = task.wanted_rules(&self.shared.rulebook);
+            if let Some(rules) = wanted.and_then(|number| self.shared.rulebook.get(number)) {
+                let topic = self.shared.topic.as_str();
+                RulesAdopted { topic, partition, generation: rules.number }.emit(&self.shared.metrics);
+                task.adopt(rules);
+            }
+            if task.core.sweep.is_some() {
+                let mut audience = Audience::Live { outbox: &mut self.outbox, now };
+                let swept = task.sweep(&self.shared, SWEEP_BUDGET, &mut audience);
+                let swept = swept.map_err(|source| WorldError::Store { partition, source })?;
+                gauges.swept(SWEEP_BUDGET as u64, swept == Swept::More);
             }
         }
         Ok(())
@@ -195,13 +250,15 @@ impl<W: World> Worker<W> {
         if !self.inbox.is_empty() {
             return Ok(());
         }
-        for Running { task, .. } in self.tasks.values_mut() {
-            let Some(target) = idle::wanted(&self.shared, task, now)? else { continue };
+        for (&partition, Running { task, .. }) in &mut self.tasks {
+            let broken = |source| WorldError::Store { partition, source };
+            let Some(target) = idle::wanted(&self.shared, task, now).map_err(broken)? else { continue };
             if self.feed_is_broken {
-                let (topic, partition) = (self.shared.topic.as_str(), task.partition);
+                let topic = self.shared.topic.as_str();
                 IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
             } else if idle::advance(&mut self.world, &self.shared, task, target) {
-                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })?;
+                let mut audience = Audience::Live { outbox: &mut self.outbox, now };
+                task.drain(&self.shared, &mut audience).map_err(broken)?;
             }
         }
         Ok(())
@@ -241,9 +298,13 @@ impl<W: World> Worker<W> {
     /// Publishes all that was found since the last time, with offsets and journal, in one transaction.
     fn publish(&mut self) -> Result<(), WorldError> {
         let now = self.world.now();
-        let (alerts, dead_letters) = self.outbox.take();
-        let mut transaction = Transaction { alerts, dead_letters, ..Transaction::default() };
-        let mut touched: Vec<&mut Task<W::Store>> =
+        let mut found = self.outbox.take();
+        let mut transaction = Transaction {
+            alerts: std::mem::take(&mut found.alerts),
+            dead_letters: std::mem::take(&mut found.dead_letters),
+            ..Transaction::default()
+        };
+        let mut touched: Vec<&mut Task<StoreOf<W>>> =
             self.tasks.values_mut().map(|running| &mut running.task).filter(|task| task.has_progress()).collect();
         for task in &touched {
             let mut journal = Vec::new();
@@ -255,12 +316,13 @@ impl<W: World> Worker<W> {
         let published = self.world.publish(&transaction);
         let took = started.elapsed();
         let offsets = published.inspect_err(|error| failed(&self.shared, self.number, error))?;
-        let events = touched.iter().map(|task| task.unpublished()).sum();
+        let events = touched.iter().map(|task| task.unpublished(&self.shared)).sum();
         for (task, offset) in touched.iter_mut().zip(offsets) {
-            task.published(offset);
+            task.published(&self.shared, offset);
         }
         let records = transaction.alerts.len() + transaction.dead_letters.len();
         TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
+        found.told().emit(&self.shared.topic, &self.shared.metrics);
         self.last_commit = self.world.now();
         Ok(())
     }
@@ -273,6 +335,7 @@ impl<W: World> Worker<W> {
         }
         self.last_write = now;
         self.write_all()?;
+        self.take_checkpoints(now)?;
         self.look_up_lag();
         Ok(())
     }
@@ -295,37 +358,53 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
+    /// Takes a checkpoint of the stores whose turn it is. They have just been written.
+    fn take_checkpoints(&mut self, now: Millis) -> Result<(), WorldError> {
+        let Some(interval) = self.shared.checkpoint_interval else { return Ok(()) };
+        for Running { task, .. } in self.tasks.values_mut() {
+            if now - task.last_checkpoint >= interval {
+                checkpoint(&mut self.world, &self.shared, task, now);
+            }
+        }
+        Ok(())
+    }
+
     /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
     /// go out any more, so everything is dropped and restored.
     fn assigned(&mut self, partitions: &[PartitionId]) {
         if partitions.iter().any(|partition| self.tasks.contains_key(partition)) {
-            self.recover();
+            self.recover(0);
         }
-        let waiting = self.unrestored.len();
-        self.unrestored.extend(partitions);
+        let waiting = self.restoring.len();
+        for &partition in partitions {
+            self.restoring.begin(self.number, &self.shared, partition, Millis::MIN);
+        }
         self.has_joined = true;
         // They are told again until they are started.
-        if self.unrestored.len() > waiting {
-            let partitions = self.tasks.len() + self.unrestored.len();
+        if self.restoring.len() > waiting {
+            let partitions = self.tasks.len() + self.restoring.len();
             Rebalanced { worker: self.number, partitions }.emit(&self.shared.metrics);
         }
     }
 
-    /// Restores one of the partitions that wait for it, so that the others' turn comes in between. It goes on waiting if that
-    /// fails for now.
-    fn restore_one(&mut self) -> Result<(), WorldError> {
-        let Some(&partition) = self.unrestored.first() else { return Ok(()) };
+    /// Takes the restore of one partition a step further; the others' turn comes in between.
+    fn restore(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
+        if !self.restoring.is_ready(now) {
+            return Ok(());
+        }
         self.world.fence()?;
-        let started = Instant::now();
-        let (topic, metrics) = (self.shared.topic.as_str(), &*self.shared.metrics);
-        let gauges = PartitionAssigned { worker: self.number, topic, partition }.emit(metrics);
-        let (task, replayed) = restore(&mut self.world, &self.shared, partition)?;
-        self.world.start(&[(partition, task.next)])?;
+        let Some(ready) = self.restoring.step(&mut self.world, &self.shared, self.number, now)? else { return Ok(()) };
+        let Ready { partition, restored: Restored { task, replayed }, gauges, took } = ready;
+        if let Err(error) = self.world.start(&[(partition, task.next)]) {
+            self.restoring.begin(self.number, &self.shared, partition, now);
+            return Err(error);
+        }
         // What was read before that may lie further on; it will come again.
         self.inbox.forget(|other| other == partition);
-        RestoreDone { topic, partition, took: started.elapsed(), replayed }.emit(metrics);
+        RestoreDone { topic: &self.shared.topic, partition, took, replayed }.emit(&self.shared.metrics);
+        gauges.set_generation(task.core.generation);
         self.tasks.insert(partition, Running { task, gauges });
-        self.unrestored.remove(&partition);
         Ok(())
     }
 
@@ -347,9 +426,9 @@ impl<W: World> Worker<W> {
             let topic = self.shared.topic.as_str();
             PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
         }
-        self.unrestored.retain(|partition| !partitions.contains(partition));
+        self.restoring.forget(partitions);
         if lost {
-            self.recover();
+            self.recover(0);
         }
         self.world.release(partitions)
     }
@@ -364,11 +443,16 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
-    /// The one way on after whatever went wrong: drop what is in memory, restore.
-    fn recover(&mut self) {
+    /// The one way on after whatever went wrong: drop what is in memory, restore, not before a pause in milliseconds.
+    fn recover(&mut self, pause: Millis) {
         self.outbox.take();
         self.inbox.forget(|_| true);
-        self.unrestored.extend(std::mem::take(&mut self.tasks).into_keys());
+        self.world.hold();
+        self.restoring.begin_anew();
+        let not_before = self.world.now() + pause;
+        for partition in std::mem::take(&mut self.tasks).into_keys() {
+            self.restoring.begin(self.number, &self.shared, partition, not_before);
+        }
     }
 
     /// Publishes and writes what is left.
@@ -387,8 +471,12 @@ impl<W: World> Worker<W> {
             done => done?,
         }
         self.write_all()?;
-        for running in self.tasks.values_mut() {
-            running.task.cache.store_mut().sync()?;
+        let now = self.world.now();
+        for (&partition, Running { task, .. }) in &mut self.tasks {
+            task.cache.store_mut().sync().map_err(|source| WorldError::Store { partition, source })?;
+            if self.shared.checkpoint_interval.is_some() {
+                checkpoint(&mut self.world, &self.shared, task, now);
+            }
         }
         let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();
         self.world.release(&partitions)
@@ -412,11 +500,21 @@ impl<S: crate::store::Store> Running<S> {
 }
 
 fn write_back<S: crate::store::Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), WorldError> {
-    if let Some(written) = task.write_back(shared)? {
+    let partition = task.partition;
+    let written = task.write_back(shared).map_err(|source| WorldError::Store { partition, source })?;
+    if let Some(written) = written {
         let (took, customers) = (Duration::from_secs_f64(written.seconds), written.customers);
-        StoreWritten { partition: task.partition, took, customers }.emit(&shared.metrics);
+        StoreWritten { partition, took, customers }.emit(&shared.metrics);
     }
     Ok(())
+}
+
+/// A checkpoint that cannot be taken is told, and tried again when its turn comes.
+fn checkpoint<W: World>(world: &mut W, shared: &Shared, task: &mut Task<StoreOf<W>>, now: Millis) {
+    let partition = task.partition;
+    if let Err(error) = task.checkpoint(shared, world.stores(), now) {
+        CheckpointNotTaken { partition, error: &error.to_string() }.emit(&shared.metrics);
+    }
 }
 
 fn failed(shared: &Shared, worker: usize, error: &WorldError) {

@@ -26,6 +26,9 @@ pub struct PartitionGauges {
     watermark: AtomicI64,
     store_bytes: AtomicU64,
     cached_customers: AtomicU64,
+    generation: AtomicI64,
+    /// Customers judged by the sweep under way; unknown without one.
+    swept: AtomicI64,
 }
 
 impl Default for PartitionGauges {
@@ -36,6 +39,8 @@ impl Default for PartitionGauges {
             watermark: AtomicI64::new(UNKNOWN),
             store_bytes: AtomicU64::new(0),
             cached_customers: AtomicU64::new(0),
+            generation: AtomicI64::new(UNKNOWN),
+            swept: AtomicI64::new(UNKNOWN),
         }
     }
 }
@@ -56,6 +61,18 @@ impl PartitionGauges {
 
     pub fn set_cached_customers(&self, customers: u64) {
         self.cached_customers.store(customers, Relaxed);
+    }
+
+    /// The generation of the rules in force.
+    pub fn set_generation(&self, generation: i64) {
+        self.generation.store(generation, Relaxed);
+    }
+
+    /// A sweep has judged so many customers more, and goes on or not.
+    pub fn swept(&self, customers: u64, goes_on: bool) {
+        let before = self.swept.load(Relaxed).max(0);
+        let after = before.saturating_add(i64::try_from(customers).unwrap_or(i64::MAX));
+        self.swept.store(if goes_on { after } else { UNKNOWN }, Relaxed);
     }
 
     pub(super) fn set_running(&self) {
@@ -108,6 +125,8 @@ pub struct PartitionCollector {
     staleness: GaugeVec,
     store_bytes: IntGaugeVec,
     cached_customers: IntGaugeVec,
+    generation: IntGaugeVec,
+    swept: IntGaugeVec,
 }
 
 impl fmt::Debug for PartitionCollector {
@@ -137,6 +156,12 @@ impl PartitionCollector {
             )?,
             store_bytes: part("tocsin_store_size_bytes", "Size of the partition's store on disk.", labels)?,
             cached_customers: part("tocsin_cached_customers", "Customers held decoded in memory.", labels)?,
+            generation: part("tocsin_rules_generation", "Generation of the rules that the partition judges by.", labels)?,
+            swept: part(
+                "tocsin_sweep_customers",
+                "Customers that the sweep under way has judged by changed rules; absent without a sweep.",
+                labels,
+            )?,
         })
     }
 
@@ -145,7 +170,7 @@ impl PartitionCollector {
         let running = tasks.values().filter(|gauges| gauges.running.load(Relaxed)).count();
         self.assigned.set(tasks.len() as i64);
         self.restoring.set((tasks.len() - running) as i64);
-        for vec in [&self.lag, &self.store_bytes, &self.cached_customers] {
+        for vec in [&self.lag, &self.store_bytes, &self.cached_customers, &self.generation, &self.swept] {
             vec.reset();
         }
         self.watermark.reset();
@@ -160,12 +185,18 @@ impl PartitionCollector {
                 self.watermark.with_label_values(labels).set(watermark as f64 / 1e3);
                 self.staleness.with_label_values(labels).set(now.saturating_sub(watermark) as f64 / 1e3);
             }
+            for (vec, value) in [(&self.generation, &gauges.generation), (&self.swept, &gauges.swept)] {
+                let value = value.load(Relaxed);
+                if value != UNKNOWN {
+                    vec.with_label_values(labels).set(value);
+                }
+            }
             self.store_bytes.with_label_values(labels).set(gauges.store_bytes.load(Relaxed) as i64);
             self.cached_customers.with_label_values(labels).set(gauges.cached_customers.load(Relaxed) as i64);
         }
     }
 
-    fn parts(&self) -> [&dyn Collector; 7] {
+    fn parts(&self) -> [&dyn Collector; 9] {
         [
             &self.assigned,
             &self.restoring,
@@ -174,6 +205,8 @@ impl PartitionCollector {
             &self.staleness,
             &self.store_bytes,
             &self.cached_customers,
+            &self.generation,
+            &self.swept,
         ]
     }
 }

@@ -1,0 +1,164 @@
+//! One journal record again: the same steps, with outputs withheld; then number and hash of the transitions must agree.
+
+use std::sync::Arc;
+
+use tocsin_core::partition::Drained;
+
+use super::Shared;
+use super::base::read;
+use super::partition_task::{Audience, Task};
+use super::rulebook::Generation;
+use super::world::{Logged, PartitionId, World, WorldError};
+use crate::codec::journal::{JournalRecord, Step};
+use crate::store::{Store, StoreError};
+use crate::telemetry::ReplayDiverged;
+
+/// Repeats what a journal record tells.
+///
+/// # Errors
+/// [`WorldError::Fatal`] if it does not follow on what the task has done, was made under another context, or brings other
+/// transitions.
+pub fn record<W: World, S: Store>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<S>,
+    logged: &Logged,
+) -> Result<(), WorldError> {
+    let record = read(task.partition, logged)?;
+    let wrong = |what: String| {
+        WorldError::Fatal(format!(
+            "partition {}: the journal record at offset {}: {what}",
+            record.partition, logged.offset
+        ))
+    };
+    // Offsets alone would not tell: a drain moves none.
+    if record.sequence != task.journal_sequence() + 1 || record.from != *task.published_place() {
+        return Err(wrong(format!(
+            "is number {} and starts at {:?}, but before it comes number {}, which ends at {:?}: a record is missing or was \
+             written twice",
+            record.sequence,
+            record.from,
+            task.journal_sequence(),
+            task.published_place()
+        )));
+    }
+    let goes_on = !task.context_is_new() || matches!(record.steps.first(), Some(Step::Context(_)));
+    if record.context != shared.context.hash() || !goes_on {
+        return Err(wrong(
+            "was made under other schemas or settings, or by another version's semantics. Start with those it was made under, \
+             stop cleanly, and only then change them"
+                .to_owned(),
+        ));
+    }
+    // Nothing of a record is done before all of it can be.
+    for step in &record.steps {
+        if let Step::Rules { generation, fingerprint } = step {
+            check_rules(shared, task.partition, *generation, fingerprint)?;
+        }
+    }
+    for step in &record.steps {
+        replay_step(world, shared, task, step)?;
+    }
+    let partition = task.partition;
+    if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
+        drain_all(shared, task).map_err(|source| WorldError::Store { partition, source })?;
+    }
+    if record.rules_fingerprint.as_deref() != Some(&*task.rules.current().fingerprint) {
+        return Err(wrong("was made under rules that the rules topic does not have under that number".to_owned()));
+    }
+    let (transitions, hash) = (task.progress.transitions.count(), task.progress.transitions.finish());
+    if (transitions, hash) != (record.transitions, record.hash) {
+        let topic = shared.topic.as_str();
+        ReplayDiverged { topic, partition, journal_offset: logged.offset }.emit(&shared.metrics);
+        return Err(wrong(format!(
+            "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
+             store or the program is not what it was",
+            record.transitions, record.hash
+        )));
+    }
+    if record.to != task.place(shared) {
+        return Err(wrong(format!("ends at {:?}, but the replay came to {:?}", record.to, task.place(shared))));
+    }
+    task.published(shared, logged.offset);
+    Ok(())
+}
+
+fn replay_step<W: World, S: Store>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<S>,
+    step: &Step,
+) -> Result<(), WorldError> {
+    let partition = task.partition;
+    let broken = |source: StoreError| WorldError::Store { partition, source };
+    match step {
+        Step::Run { to_offset, .. } => run(world, shared, task, *to_offset),
+        Step::Tick { watermark } => {
+            drain_all(shared, task).map_err(broken)?;
+            task.tick(*watermark);
+            Ok(())
+        }
+        Step::Drain { deadline, customer: Some(customer) } => {
+            task.drain_through(shared, &(*deadline, customer.as_str().into())).map_err(broken)
+        }
+        Step::Rules { generation, fingerprint } => {
+            drain_all(shared, task).map_err(broken)?;
+            task.adopt(check_rules(shared, partition, *generation, fingerprint)?);
+            Ok(())
+        }
+        Step::Sweep { customer } => {
+            drain_all(shared, task).map_err(broken)?;
+            task.sweep_through(shared, customer.as_deref(), &mut Audience::Replay).map_err(broken)
+        }
+        Step::Context(_) => Ok(()),
+        Step::Drain { customer: None, .. } => Err(WorldError::Fatal(format!(
+            "partition {partition}: the journal has a step that this version does not know how to repeat: {step:?}"
+        ))),
+    }
+}
+
+fn run<W: World, S: Store>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<S>,
+    to_offset: i64,
+) -> Result<(), WorldError> {
+    let (partition, from) = (task.partition, task.next);
+    let mut failed = None;
+    world.replay(partition, from, to_offset, &mut |record| {
+        if failed.is_none() {
+            let taken = drain_all(shared, task).and_then(|()| task.take(shared, record, &mut Audience::Replay));
+            failed = taken.err();
+        }
+    })?;
+    if let Some(source) = failed {
+        return Err(WorldError::Store { partition, source });
+    }
+    task.skip_to(shared, to_offset);
+    Ok(())
+}
+
+/// The rules topic must have what the journal adopts.
+fn check_rules(
+    shared: &Shared,
+    partition: PartitionId,
+    generation: i64,
+    fingerprint: &str,
+) -> Result<Arc<Generation>, WorldError> {
+    let Some(rules) = shared.rulebook.get(generation) else {
+        return Err(WorldError::Pending(format!("generation {generation} of the rules has not been read yet")));
+    };
+    if *rules.fingerprint != *fingerprint {
+        return Err(WorldError::Fatal(format!(
+            "partition {partition}: the journal adopts generation {generation} of the rules with the fingerprint {fingerprint}, \
+             but the rules topic has {}: bring its records back, or start anew with another `application` id",
+            rules.fingerprint
+        )));
+    }
+    Ok(rules)
+}
+
+fn drain_all<S: Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), StoreError> {
+    while task.drain(shared, &mut Audience::Replay)? == Drained::More {}
+    Ok(())
+}
