@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod outbox;
 mod partition_task;
 mod restore;
+pub mod rulebook;
 pub mod timers;
 mod worker;
 pub mod world;
