@@ -50,7 +50,8 @@ pub struct Config {
     pub application: String,
     pub instance: String,
     pub workers: usize,
-    pub rules: PathBuf,
+    /// `None`: those of the rules topic, whoever put them there.
+    pub rules: Option<PathBuf>,
     pub schemas: Option<PathBuf>,
     pub state_dir: PathBuf,
     /// `None`: the input's partitioning is not checked.
@@ -79,14 +80,15 @@ pub struct Kafka {
     pub static_membership: bool,
 }
 
-/// Four different names.
+/// Five different names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
     pub events: String,
     pub alerts: String,
     pub dead_letters: String,
     pub journal: String,
-    /// Of a topic that is created. The journal has as many as the events.
+    pub rules: String,
+    /// Of a topic that is created. The journal has as many as the events, the rules have one.
     pub partitions: u32,
     /// Of a topic that is created; `None`: what the broker is set to.
     pub replication: Option<u32>,
@@ -155,6 +157,13 @@ impl Config {
         self.client_id(worker)
     }
 
+    /// The transactional id of whoever publishes a generation of the rules: of two at one time, the later one fences the
+    /// earlier.
+    #[must_use]
+    pub fn rules_transactional_id(&self) -> String {
+        format!("{}.rules", self.application)
+    }
+
     /// How a worker is called at the broker; also its `group.instance.id` with `static_membership`.
     #[must_use]
     pub fn client_id(&self, worker: usize) -> String {
@@ -191,7 +200,7 @@ impl Given {
             application: reader.parsed("application", read::name),
             instance: reader.parsed("instance", read::name),
             workers: reader.number("workers", 1..=256) as usize,
-            rules: reader.path("rules"),
+            rules: reader.optional("rules", |text| Ok(PathBuf::from(text))),
             schemas: reader.optional("schemas", |text| Ok(PathBuf::from(text))),
             state_dir: reader.path("state_dir"),
             partitioner: reader.choice("partitioner", &partitioner_choices()),
@@ -229,6 +238,7 @@ impl Topics {
             alerts: reader.parsed("topics.alerts", read::name),
             dead_letters: reader.parsed("topics.dead_letters", read::name),
             journal: reader.parsed("topics.journal", read::name),
+            rules: reader.parsed("topics.rules", read::name),
             partitions: reader.number("topics.partitions", 1..=10_000),
             replication: reader.parsed("topics.replication", |text| {
                 if text == "broker" { Ok(None) } else { read::number(text, 1..=100).map(Some) }

@@ -186,6 +186,7 @@ fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
         alerts_topic: config.topics.alerts.clone(),
         dead_letters_topic: config.topics.dead_letters.clone(),
         journal_topic: config.topics.journal.clone(),
+        rules_topic: config.topics.rules.clone(),
         session_timeout: duration(kafka.session_timeout),
         transaction_timeout: duration(kafka.transaction_timeout),
         request_timeout: Duration::from_secs(5),

@@ -91,7 +91,10 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
 /// Runs until told to end. Logging is set up, the configuration is checked.
 fn start(config: Config) -> anyhow::Result<()> {
     let schemas = arguments::schemas(config.schemas.as_deref())?;
-    let rules = arguments::rules(&config.rules, &schemas, config.time.history)?;
+    let Some(rules) = &config.rules else {
+        return Err(Failure::unusable("`rules` is not given").hint("set it in the file, or by --rules").into());
+    };
+    let rules = arguments::rules(rules, &schemas, config.time.history)?;
     let stop = service::stop_on_signals()?;
     let open = open_stores(&config)?;
     service::start(&Plan { config, rules, schemas }, stop, open)?.wait()

@@ -33,6 +33,7 @@ fn topics(config: &Config, reader: &mut Reader<'_>) {
         ("topics.alerts", &topics.alerts),
         ("topics.dead_letters", &topics.dead_letters),
         ("topics.journal", &topics.journal),
+        ("topics.rules", &topics.rules),
     ] {
         if let Some(other) = seen.insert(name, key) {
             let what = format!("`{name}` is the topic of {other} as well");

@@ -50,7 +50,12 @@ pub const KEYS: &[Key] = &[
         "Name of this process among those of the application; the same after a restart. Default: the host name.",
     ),
     key("workers", Text("1"), "Worker threads, each with its own consumer and producer (number, 1 to 256)."),
-    key("rules", Required, "Rules: a YAML file, or a directory whose .yaml files are one set (path)."),
+    key(
+        "rules",
+        Unset,
+        "Rules: a YAML file, or a directory whose .yaml files are one set (path). Published at start if they are not the\n\
+         newest generation. Left out: whatever `tocsin rules apply` published. With several processes leave it out.",
+    ),
     key("schemas", Unset, "Avro schemas of further event types (directory). Left out: the built-in types only."),
     key("state_dir", Text("tocsin-state"), "Where the stores of the partitions are kept (directory, on a local disk)."),
     key(
@@ -108,6 +113,11 @@ pub const KEYS: &[Key] = &[
         "topics.journal",
         ApplicationWith(".journal"),
         "What was done, for replay; of this application alone, partitioned as the events. Default: APPLICATION.journal.",
+    ),
+    key(
+        "topics.rules",
+        ApplicationWith(".rules"),
+        "Every generation of the rules; of this application alone, one partition, compacted. Default: APPLICATION.rules.",
     ),
     key("topics.partitions", Text("6"), "Partitions of a topic that is created (number, 1 to 10000)."),
     key(

@@ -51,7 +51,7 @@ fn check(file: &str, expected: &[&str]) {
 fn little_has_to_be_given() {
     let config = with("").config().unwrap();
     assert_eq!((config.application.as_str(), config.workers), ("tocsin", 1));
-    assert_eq!(config.topics.journal, "tocsin.journal");
+    assert_eq!((config.topics.journal.as_str(), config.topics.rules.as_str()), ("tocsin.journal", "tocsin.rules"));
     assert_eq!(
         (config.time.history, config.time.idle_after, config.time.feed_timeout),
         (400 * DAY, Some(10_000), None)
@@ -60,12 +60,10 @@ fn little_has_to_be_given() {
     assert_eq!(config.memory_budget, 1_000_000_000);
     assert_eq!((config.partitioner, config.topics.replication, config.schemas), (None, None, None));
     assert!(!config.instance.is_empty());
+    assert_eq!(config.rules.as_deref(), Some(Path::new("rules")));
     assert_eq!(
         problems(&given("", &[], &[])),
-        [
-            "rules: is not given | set it in the file, by TOCSIN_RULES or by --rules",
-            "kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --bootstrap",
-        ]
+        ["kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --bootstrap",]
     );
 }
 
@@ -82,7 +80,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         Flag::Set("rules=two".to_owned()),
     ];
     let config = Given::read(&Sources { flags, ..Sources::default() }).config().unwrap();
-    assert_eq!((config.kafka.bootstrap.as_str(), config.rules.as_path()), ("a:1,b:2", Path::new("two")));
+    assert_eq!((config.kafka.bootstrap.as_str(), config.rules.as_deref()), ("a:1,b:2", Some(Path::new("two"))));
 }
 
 #[test]
@@ -199,6 +197,7 @@ fn settings_that_contradict_each_other_are_refused() {
             "kafka: {properties: {heartbeat.interval.ms: 10000}}",
             "kafka.properties.heartbeat.interval.ms: is not shorter",
         ),
+        ("topics: {rules: tocsin.journal}", "topics.rules: `tocsin.journal` is the topic of topics.journal as well"),
         ("topics: {alerts: events}", "topics.alerts: `events` is the topic of topics.events as well"),
         ("memory_budget: 100MB\nworkers: 2", "memory_budget: 100000000 bytes are too few for 2 worker(s)"),
     ] {

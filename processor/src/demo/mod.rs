@@ -75,6 +75,7 @@ pub fn run(options: &Options, stop: &Stop) -> anyhow::Result<bool> {
     for topic in [EVENTS, ALERTS, "dead-letters", "demo.journal"] {
         cluster.create_topic(topic, PARTITIONS, 1).with_context(|| format!("the topic {topic}"))?;
     }
+    cluster.create_topic("demo.rules", 1, 1).context("the topic demo.rules")?;
     let bootstrap = cluster.bootstrap_servers();
     let service = start(&bootstrap, rules.clone(), schemas.clone())?;
     let screen = Screen::new();

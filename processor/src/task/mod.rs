@@ -27,7 +27,7 @@ use tocsin_core::time::Duration;
 
 pub use intake::REFUSALS;
 pub use partition_task::{Audience, Task};
-use rulebook::Rulebook;
+use rulebook::{Generation, Rulebook};
 pub use worker::{Stop, Worker};
 
 use crate::codec::alert::AlertWriter;
@@ -46,6 +46,8 @@ pub struct Shared {
     pub application: String,
     pub instance: String,
     pub rulebook: Arc<Rulebook>,
+    /// What a partition judges by before it has adopted any generation: no rule.
+    pub no_rules: Arc<Generation>,
     /// All else that can change an answer.
     pub context: Context,
     pub schemas: Arc<Schemas>,

@@ -17,6 +17,7 @@ use std::ops::Range;
 use super::adoption::Rules;
 use super::partition_task::Task;
 use super::replay;
+use super::rulebook::NO_GENERATION;
 use super::world::{Logged, Offset, PartitionId, World, WorldError};
 use super::{Shared, base};
 
@@ -91,7 +92,7 @@ impl<S: crate::store::Store> Restore<S> {
     {
         match &mut self.stage {
             Stage::Settling => {
-                if shared.rulebook.latest() == 0 {
+                if shared.rulebook.latest() == NO_GENERATION {
                     let what = "the first rules: publish them with `tocsin rules apply`";
                     return Err(WorldError::Pending(what.to_owned()));
                 }
@@ -166,6 +167,9 @@ impl<S: crate::store::Store> Replaying<S> {
 /// [`WorldError::Pending`] if the rules topic has not been read that far.
 pub fn rules(shared: &Shared, generation: i64, sweeping: bool) -> Result<Rules, WorldError> {
     let known = |number| {
+        if number == NO_GENERATION {
+            return Ok(shared.no_rules.clone());
+        }
         let unknown = || WorldError::Pending(format!("generation {number} of the rules has not been read yet"));
         shared.rulebook.get(number).ok_or_else(unknown)
     };
