@@ -48,14 +48,13 @@ pub struct Service {
     metrics: Arc<Metrics>,
 }
 
-/// Checks the topics and starts. `open` opens the store of a partition.
+/// Checks the topics and starts. Every worker has a copy of `stores`.
 ///
 /// # Errors
 /// What the topics must not be; an address that is taken.
-pub fn start<S, O>(plan: &Plan, stop: Stop, open: O) -> anyhow::Result<Service>
+pub fn start<T>(plan: &Plan, stop: Stop, stores: &T) -> anyhow::Result<Service>
 where
-    S: Store + Send + 'static,
-    O: Fn(PartitionId) -> Result<S, StoreError> + Clone + Send + 'static,
+    T: Stores + Clone + Send + 'static,
 {
     let config = &plan.config;
     let metrics = Metrics::new().context("the metrics")?;
@@ -70,10 +69,10 @@ where
     tracing::info!(address, application = config.application, workers = config.workers, "started");
     let mut workers = Vec::new();
     for number in 0..config.workers {
-        let (shared, stop, open) = (shared.clone(), stop.clone(), open.clone());
+        let (shared, stop, stores) = (shared.clone(), stop.clone(), stores.clone());
         let settings = kafka_settings(config, number);
         let health = health.worker(number).context("a worker without a place")?;
-        let run = move || work(number, settings, shared, &stop, health, open);
+        let run = move || work(number, settings, shared, &stop, health, stores);
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run);
         workers.push(thread.context("the thread of a worker")?);
     }
@@ -114,21 +113,17 @@ impl Service {
 }
 
 /// The life of a worker's thread. One that cannot go on stops the others: half a service hides that it is half.
-fn work<S, O>(
+fn work<T: Stores>(
     number: usize,
     settings: KafkaSettings,
     shared: Arc<Shared>,
     stop: &Stop,
     health: WorkerHealth,
-    open: O,
-) -> Result<(), String>
-where
-    S: Store,
-    O: FnMut(PartitionId) -> Result<S, StoreError>,
-{
+    stores: T,
+) -> Result<(), String> {
     let metrics = shared.metrics.clone();
     let run = AssertUnwindSafe(|| -> Result<(), WorldError> {
-        let world = KafkaWorld::new(settings, open)?;
+        let world = KafkaWorld::new(settings, stores)?;
         let mut worker = Worker::new(number, world, shared);
         let mut joined = false;
         worker.run(stop, |has_joined| {

@@ -187,8 +187,7 @@ impl<T: Stores> World for KafkaWorld<T> {
         max: usize,
     ) -> Result<Vec<Logged>, WorldError> {
         let group = &mut self.group;
-        let stretch =
-            Stretch { topic: &self.settings.journal_topic, partition, from: within.start, to: within.end };
+        let stretch = Stretch { topic: &self.settings.journal_topic, partition, from: within.start, to: within.end };
         let mut journal = Vec::new();
         self.reader.read_some(stretch, max, &self.edges, &mut || group.keep_alive(), &mut |record| {
             let payload = record.payload.unwrap_or_default().to_vec();

@@ -79,12 +79,7 @@ impl<S: Store> Task<S> {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn sweep(
-        &mut self,
-        shared: &Shared,
-        budget: usize,
-        audience: &mut Audience<'_>,
-    ) -> Result<Swept, StoreError> {
+    pub fn sweep(&mut self, shared: &Shared, budget: usize, audience: &mut Audience<'_>) -> Result<Swept, StoreError> {
         let rules = self.rules.in_force();
         let swept = self.core.sweep(rules, &mut self.cache, budget, &mut self.transitions)?;
         self.hand_over(shared, audience);
@@ -110,7 +105,8 @@ impl<S: Store> Task<S> {
             while self.sweep(shared, 1_000, audience)? == Swept::More {}
             return Ok(());
         };
-        let is_there = |task: &Self| task.core.sweep.as_ref().is_none_or(|sweep| sweep.judged.as_deref() == Some(customer));
+        let is_there =
+            |task: &Self| task.core.sweep.as_ref().is_none_or(|sweep| sweep.judged.as_deref() == Some(customer));
         while !is_there(self) && self.sweep(shared, 1, audience)? == Swept::More {}
         Ok(())
     }

@@ -133,7 +133,10 @@ fn beginning<W: World>(
                 return Err(WorldError::Fatal(other_topic(partition, &shared.topic)));
             };
             if record.sequence != 1 {
-                let what = format!("its journal begins at record number {}: retention has taken those before", record.sequence);
+                let what = format!(
+                    "its journal begins at record number {}: retention has taken those before",
+                    record.sequence
+                );
                 return Err(WorldError::Fatal(gap(partition, &what, &shared.topic)));
             }
             if start < log_start {
@@ -203,7 +206,8 @@ fn objection<W: World>(
     }
     let log_start = world.start_of(partition)?;
     if *next < log_start {
-        let what = format!("its events from offset {next} to {log_start} are gone, and the local store ends before them");
+        let what =
+            format!("its events from offset {next} to {log_start} are gone, and the local store ends before them");
         return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topic))));
     }
     Ok(None)

@@ -77,11 +77,8 @@ impl<S: Store> Task<S> {
         now: Millis,
     ) -> Self {
         let next = position.inputs.first().map_or(0, |(_, offset)| *offset);
-        let core = Partition {
-            watermark: position.watermark,
-            generation: position.generation,
-            sweep: position.sweep.clone(),
-        };
+        let core =
+            Partition { watermark: position.watermark, generation: position.generation, sweep: position.sweep.clone() };
         let place = place(shared, next, &core);
         Self {
             partition,
@@ -238,11 +235,7 @@ impl<S: Store> Task<S> {
     /// The journal record is published, at this offset.
     pub fn published(&mut self, shared: &Shared, journal_offset: Offset) {
         self.progress = Progress::default();
-        self.published = Published {
-            place: self.place(shared),
-            journal_offset,
-            sequence: self.published.sequence + 1,
-        };
+        self.published = Published { place: self.place(shared), journal_offset, sequence: self.published.sequence + 1 };
         self.context_is_new = false;
         self.unwritten = true;
     }
@@ -292,8 +285,7 @@ impl<S: Store> Task<S> {
             return Ok(());
         }
         let position = self.position(shared);
-        let facts =
-            CheckpointFacts { position: &position, rules: self.rules.current(), semantics: SEMANTICS_VERSION };
+        let facts = CheckpointFacts { position: &position, rules: self.rules.current(), semantics: SEMANTICS_VERSION };
         stores.take_checkpoint(self.partition, self.cache.store_mut(), facts)
     }
 }

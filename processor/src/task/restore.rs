@@ -104,8 +104,7 @@ impl<S: crate::store::Store> Restore<S> {
                 let task = base::find(world, shared, self.partition, log, &mut self.suspect)?;
                 let (log, began) = (log.clone(), task.next);
                 let read = (task.journal_offset() + 1).max(log.journal.start);
-                self.stage =
-                    Stage::Replaying(Box::new(Replaying { log, task, records: VecDeque::new(), read, began }));
+                self.stage = Stage::Replaying(Box::new(Replaying { log, task, records: VecDeque::new(), read, began }));
             }
             Stage::Replaying(replaying) => {
                 if replaying.step(world, shared)? {
@@ -152,7 +151,11 @@ impl<S: crate::store::Store> Replaying<S> {
                 )));
             }
             None if task.journal_offset() >= 0 => {
-                tracing::warn!(partition, offset = next, "the group has no committed offset; the journal's end is taken");
+                tracing::warn!(
+                    partition,
+                    offset = next,
+                    "the group has no committed offset; the journal's end is taken"
+                );
             }
             _ => {}
         }
@@ -173,5 +176,9 @@ pub fn rules(shared: &Shared, generation: i64, sweeping: bool) -> Result<Rules, 
         let unknown = || WorldError::Pending(format!("generation {number} of the rules has not been read yet"));
         shared.rulebook.get(number).ok_or_else(unknown)
     };
-    Ok(if sweeping { Rules::changing(known(generation - 1)?, known(generation)?) } else { Rules::new(known(generation)?) })
+    Ok(if sweeping {
+        Rules::changing(known(generation - 1)?, known(generation)?)
+    } else {
+        Rules::new(known(generation)?)
+    })
 }

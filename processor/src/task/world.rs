@@ -158,6 +158,35 @@ pub trait Stores {
     ) -> Result<(), StoreError>;
 }
 
+/// Stores that can be opened, and no more: nothing is set aside, and there are no checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOnly<F>(pub F);
+
+impl<S, F> Stores for OpenOnly<F>
+where
+    S: Store,
+    F: FnMut(PartitionId) -> Result<S, StoreError>,
+{
+    type Store = S;
+
+    fn open(&mut self, partition: PartitionId) -> Result<S, StoreError> {
+        (self.0)(partition)
+    }
+
+    fn set_aside(&mut self, partition: PartitionId, reason: &str) -> Result<(), StoreError> {
+        let place = format!("partition {partition}");
+        Err(StoreError::Failed { place, action: "be set aside", message: reason.to_owned() })
+    }
+
+    fn fetch(&mut self, _: PartitionId, _: i64) -> Result<Fetched, StoreError> {
+        Ok(Fetched::None)
+    }
+
+    fn take_checkpoint(&mut self, _: PartitionId, _: &mut S, _: CheckpointFacts<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
 /// The store that a world's stores are of.
 pub type StoreOf<W> = <<W as World>::Stores as Stores>::Store;
 

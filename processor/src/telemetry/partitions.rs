@@ -156,7 +156,11 @@ impl PartitionCollector {
             )?,
             store_bytes: part("tocsin_store_size_bytes", "Size of the partition's store on disk.", labels)?,
             cached_customers: part("tocsin_cached_customers", "Customers held decoded in memory.", labels)?,
-            generation: part("tocsin_rules_generation", "Generation of the rules that the partition judges by.", labels)?,
+            generation: part(
+                "tocsin_rules_generation",
+                "Generation of the rules that the partition judges by.",
+                labels,
+            )?,
             swept: part(
                 "tocsin_sweep_customers",
                 "Customers that the sweep under way has judged by changed rules; absent without a sweep.",

@@ -30,10 +30,8 @@ impl StoreMetrics {
                 "tocsin_stores_set_aside_total",
                 "Stores that could not be used and were moved out of the way.",
             )?,
-            checkpoints_not_taken: r.counter(
-                "tocsin_checkpoints_not_taken_total",
-                "Checkpoints that the store itself could not give.",
-            )?,
+            checkpoints_not_taken: r
+                .counter("tocsin_checkpoints_not_taken_total", "Checkpoints that the store itself could not give.")?,
             broken: r.counter(
                 "tocsin_store_failures_total",
                 "Reads and writes of a store that failed; the partition is restored.",
