@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod outbox;
 mod partition_task;
 mod restore;
+mod roll;
 pub mod timers;
 mod worker;
 pub mod world;

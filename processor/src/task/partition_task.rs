@@ -3,7 +3,7 @@
 use tocsin_core::alert::Transition;
 use tocsin_core::engine::Outcome;
 use tocsin_core::event::TypeId;
-use tocsin_core::partition::{Drained, Partition, Taken};
+use tocsin_core::partition::{Drained, InForce, Partition, Taken};
 use tocsin_core::time::Millis;
 
 use super::Shared;
@@ -80,7 +80,7 @@ impl<S: Store> Task<S> {
         let next = position.inputs.first().map_or(0, |(_, offset)| *offset);
         Self {
             partition,
-            core: Partition { watermark: position.watermark },
+            core: Partition { watermark: position.watermark, ..Partition::default() },
             cache: Cache::new(store, shared.cached_customers, position.drained.clone()),
             decoder: Decoder::new(shared.schemas.clone()),
             next,
@@ -150,8 +150,8 @@ impl<S: Store> Task<S> {
         }
         let type_id = event.record.type_id();
         let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
-        let (engine, transitions) = (&shared.engine, &mut self.transitions);
-        let taken = self.core.take(engine, &shared.time, &mut self.cache, &event, record.timestamp, transitions)?;
+        let (rules, transitions) = (InForce::steady(&shared.engine), &mut self.transitions);
+        let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, record.timestamp, transitions)?;
         if let Audience::Live { .. } = audience {
             let fields = self.decoder.ignored_fields() - ignored;
             count(shared, record, type_id, taken, behind, fields);
@@ -179,7 +179,8 @@ impl<S: Store> Task<S> {
         }
         self.progress.drained = true;
         let budget = DRAIN_BUDGET.min(shared.commit.max_batch);
-        let drained = self.core.drain(&shared.engine, &mut self.cache, budget, &mut self.transitions)?;
+        let drained =
+            self.core.drain(InForce::steady(&shared.engine), &mut self.cache, budget, &mut self.transitions)?;
         self.draining = drained == Drained::More;
         self.hand_over(shared, audience);
         Ok(drained)
@@ -191,7 +192,8 @@ impl<S: Store> Task<S> {
     /// If the store cannot be read.
     pub(super) fn drain_through(&mut self, shared: &Shared, timer: &(Millis, Box<str>)) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
-            let drained = self.core.drain(&shared.engine, &mut self.cache, 1, &mut self.transitions)?;
+            let drained =
+                self.core.drain(InForce::steady(&shared.engine), &mut self.cache, 1, &mut self.transitions)?;
             self.hand_over(shared, &mut Audience::Replay);
             if drained == Drained::Done {
                 self.draining = false;
