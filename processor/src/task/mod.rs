@@ -15,6 +15,7 @@ mod partition_task;
 mod replay;
 mod restore;
 mod restoring;
+mod roll;
 pub mod rulebook;
 pub mod timers;
 mod worker;

@@ -58,11 +58,13 @@ fn customer() -> impl Strategy<Value = Customer> {
     });
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()), proptest::option::of(instant()));
     let events = prop_oneof![vec((instant(), any::<u16>()), 0..20), vec((instant(), any::<u16>()), 100..300)];
-    (instants, vec(attribute(), 0..8), vec(seen, 0..4), vec(alert(), 0..6), events).prop_map(
-        |((latest, first_seen, armed), attributes, silences, alerts, events)| Customer {
+    let generation = prop_oneof![Just(0), any::<i64>()];
+    (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), vec(alert(), 0..6), events).prop_map(
+        |((latest, first_seen, armed), generation, attributes, silences, alerts, events)| Customer {
             latest,
             first_seen,
             armed,
+            generation,
             attributes: attributes.into_iter().collect(),
             silences,
             alerts,
@@ -169,6 +171,16 @@ proptest! {
 #[test]
 fn keys_of_customers_do_not_run_into_each_other() {
     let keys = |id: &str| [head_key(id), attributes_key(id), chunk_key(id, 0), chunk_key(id, 256)];
+    for id in ["", "a", "a\u{0}", "电"] {
+        let found = keys(id).map(|key| {
+            let (id, is_head) = read_customer_key(&key).unwrap();
+            (id.to_owned(), is_head)
+        });
+        assert_eq!(found, [true, false, false, false].map(|is_head| (id.to_owned(), is_head)));
+        assert!(keys(id).iter().all(|key| *key < customer_end(id)));
+        assert!((0..4 + id.len()).all(|end| read_customer_key(&head_key(id)[..end]).is_err()));
+    }
+    assert!(customer_end("a") < head_key("a\u{0}") && customer_end("a") < head_key("b"));
     let mut all: Vec<_> = ["", "a", "a\u{0}", "a\u{0}\u{0}", "aa", "b\u{2}"].iter().flat_map(|id| keys(id)).collect();
     let count = all.len();
     all.sort();
@@ -186,6 +198,13 @@ fn an_attribute_without_a_value_leaves_no_trace() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[test]
+fn the_generation_takes_no_room_before_the_first() {
+    let head = |generation| write_head(&Customer { generation, ..Customer::default() });
+    assert_eq!((head(0).len() + 1, head(63).len() + 1), (head(1).len(), head(64).len()));
+    assert_eq!(read_head(&head(-1)).unwrap().customer.generation, -1);
 }
 
 /// Rows that are on disks somewhere. A change here is a new format, which needs a number of its own.
