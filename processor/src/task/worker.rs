@@ -413,7 +413,7 @@ impl<W: World> Worker<W> {
         self.inbox.forget(|partition| partitions.contains(&partition));
         if lost {
             // Some of what is in the outbox belongs to others now, so nothing of it may go out.
-            self.outbox.take();
+            drop(self.outbox.take());
         } else {
             self.settle()?;
         }
@@ -445,7 +445,7 @@ impl<W: World> Worker<W> {
 
     /// The one way on after whatever went wrong: drop what is in memory, restore, not before a pause in milliseconds.
     fn recover(&mut self, pause: Millis) {
-        self.outbox.take();
+        drop(self.outbox.take());
         self.inbox.forget(|_| true);
         self.world.hold();
         self.restoring.begin_anew();
