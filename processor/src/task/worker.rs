@@ -335,7 +335,7 @@ impl<W: World> Worker<W> {
         }
         self.last_write = now;
         self.write_all()?;
-        self.take_checkpoints(now)?;
+        self.take_checkpoints(now);
         self.look_up_lag();
         Ok(())
     }
@@ -359,14 +359,13 @@ impl<W: World> Worker<W> {
     }
 
     /// Takes a checkpoint of the stores whose turn it is. They have just been written.
-    fn take_checkpoints(&mut self, now: Millis) -> Result<(), WorldError> {
-        let Some(interval) = self.shared.checkpoint_interval else { return Ok(()) };
+    fn take_checkpoints(&mut self, now: Millis) {
+        let Some(interval) = self.shared.checkpoint_interval else { return };
         for Running { task, .. } in self.tasks.values_mut() {
             if now - task.last_checkpoint >= interval {
                 checkpoint(&mut self.world, &self.shared, task, now);
             }
         }
-        Ok(())
     }
 
     /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
