@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::http::{self, Handles, Health, Server, WorkerHealth};
 use crate::kafka::topics::{self, Findings, NewTopics, TopicPolicy};
 use crate::kafka::{KafkaSettings, KafkaWorld};
-use crate::store::{Store, StoreError};
-use crate::task::world::{PartitionId, WorldError};
+use crate::task::rulebook::{Generation, NO_GENERATION, Rulebook};
+use crate::task::world::{Stores, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
 
@@ -191,11 +191,20 @@ fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
 fn shared(plan: &Plan, metrics: &Arc<Metrics>, partitions: i32) -> Shared {
     let Plan { config, rules, schemas } = plan;
     let engine_settings = EngineSettings { history: config.time.history };
+    let engine = |rules| Engine::new(rules, schemas.catalog(), engine_settings, Detail::Full);
+    let generation = |number, rules: Arc<RuleSet>| Generation {
+        number,
+        fingerprint: fingerprint(&rules),
+        document: "".into(),
+        engine: engine(rules),
+    };
+    let rulebook = Rulebook::of([generation(1, rules.clone())]).unwrap_or_default();
     Shared {
         application: config.application.clone(),
         instance: config.instance.clone(),
-        engine: Engine::new(rules.clone(), schemas.catalog(), engine_settings, Detail::Full),
-        rules_fingerprint: fingerprint(rules),
+        rulebook: Arc::new(rulebook),
+        no_rules: Arc::new(generation(NO_GENERATION, Arc::default())),
+        checkpoint_interval: None,
         context: context(config, schemas),
         schemas: schemas.clone(),
         writer: AlertWriter::new(schemas.clone()),

@@ -12,7 +12,7 @@ use tocsin::store::MemoryStore;
 use tocsin::store::StoreError;
 #[cfg(feature = "rocksdb")]
 use tocsin::store::{RocksOptions, RocksStore};
-use tocsin::task::world::PartitionId;
+use tocsin::task::world::{OpenOnly, PartitionId};
 use tocsin::telemetry::logging;
 
 use super::arguments;
@@ -97,7 +97,7 @@ fn start(config: Config) -> anyhow::Result<()> {
     let rules = arguments::rules(rules, &schemas, config.time.history)?;
     let stop = service::stop_on_signals()?;
     let open = open_stores(&config)?;
-    service::start(&Plan { config, rules, schemas }, stop, open)?.wait()
+    service::start(&Plan { config, rules, schemas }, stop, &OpenOnly(open))?.wait()
 }
 
 /// How the store of a partition is opened: a directory of its own below the state directory.

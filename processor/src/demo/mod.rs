@@ -34,6 +34,7 @@ use crate::rules::{self, Limits, Source};
 use crate::service::{self, Plan, Service};
 use crate::store::MemoryStore;
 use crate::task::Stop;
+use crate::task::world::OpenOnly;
 use feed::FeedEvent;
 use screen::Screen;
 
@@ -147,7 +148,7 @@ fn start(bootstrap: &str, rules: Arc<RuleSet>, schemas: Arc<Schemas>) -> anyhow:
     let flags = settings.map(|(key, value)| Flag::Set(format!("{key}={value}"))).to_vec();
     let config = Given::read(&Sources { file: None, environment: Vec::new(), flags }).config()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
-    service::start(&Plan { config, rules, schemas }, stop, |_| Ok(MemoryStore::default()))
+    service::start(&Plan { config, rules, schemas }, stop, &OpenOnly(|_| Ok(MemoryStore::default())))
 }
 
 /// Feeds the events at their pace and shows what comes out; returns all alert records.

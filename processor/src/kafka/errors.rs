@@ -159,7 +159,7 @@ mod tests {
             WorldError::Fatal(_) => "fatal",
             WorldError::Fenced(_) => "fenced",
             WorldError::Transient(_) => "transient",
-            WorldError::Unsettled(_) | WorldError::ClockOff | WorldError::Store(_) => "other",
+            _ => "other",
         };
         assert_eq!(found, expected, "{code:?}");
     }

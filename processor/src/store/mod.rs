@@ -82,7 +82,7 @@ impl Batch {
 }
 
 /// Rows sorted by key, in three columns.
-pub trait Store {
+pub trait Store: std::fmt::Debug {
     /// The value of a key.
     ///
     /// # Errors

@@ -150,6 +150,7 @@ fn beginning<W: World>(
     Ok(Position {
         inputs: vec![(shared.topic.as_str().into(), start)],
         journal_offset: -1,
+        rules: shared.no_rules.fingerprint.clone(),
         context: shared.context.hash(),
         ..Position::default()
     })

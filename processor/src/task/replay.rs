@@ -9,7 +9,7 @@ use super::base::read;
 use super::partition_task::{Audience, Task};
 use super::rulebook::Generation;
 use super::world::{Logged, PartitionId, World, WorldError};
-use crate::codec::journal::{JournalRecord, Step};
+use crate::codec::journal::Step;
 use crate::store::{Store, StoreError};
 use crate::telemetry::ReplayDiverged;
 

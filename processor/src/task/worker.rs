@@ -335,7 +335,7 @@ impl<W: World> Worker<W> {
         }
         self.last_write = now;
         self.write_all()?;
-        self.take_checkpoints(now)?;
+        self.take_checkpoints(now);
         self.look_up_lag();
         Ok(())
     }
@@ -359,14 +359,13 @@ impl<W: World> Worker<W> {
     }
 
     /// Takes a checkpoint of the stores whose turn it is. They have just been written.
-    fn take_checkpoints(&mut self, now: Millis) -> Result<(), WorldError> {
-        let Some(interval) = self.shared.checkpoint_interval else { return Ok(()) };
+    fn take_checkpoints(&mut self, now: Millis) {
+        let Some(interval) = self.shared.checkpoint_interval else { return };
         for Running { task, .. } in self.tasks.values_mut() {
             if now - task.last_checkpoint >= interval {
                 checkpoint(&mut self.world, &self.shared, task, now);
             }
         }
-        Ok(())
     }
 
     /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
@@ -413,7 +412,7 @@ impl<W: World> Worker<W> {
         self.inbox.forget(|partition| partitions.contains(&partition));
         if lost {
             // Some of what is in the outbox belongs to others now, so nothing of it may go out.
-            self.outbox.take();
+            drop(self.outbox.take());
         } else {
             self.settle()?;
         }
@@ -445,7 +444,7 @@ impl<W: World> Worker<W> {
 
     /// The one way on after whatever went wrong: drop what is in memory, restore, not before a pause in milliseconds.
     fn recover(&mut self, pause: Millis) {
-        self.outbox.take();
+        drop(self.outbox.take());
         self.inbox.forget(|_| true);
         self.world.hold();
         self.restoring.begin_anew();

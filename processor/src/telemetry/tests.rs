@@ -212,6 +212,8 @@ fn names_keep_to_the_rules_of_prometheus() {
             "tocsin_partitions_restoring",
             "tocsin_cached_customers",
             "tocsin_feed_broken",
+            "tocsin_rules_generation",
+            "tocsin_sweep_customers",
         ];
         let fine = units.iter().any(|unit| name.ends_with(unit)) || unitless.contains(&name.as_str());
         assert!(name.starts_with("process_") || name.starts_with("tocsin_") && fine, "{name}");

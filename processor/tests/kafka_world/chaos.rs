@@ -175,7 +175,7 @@ impl Worker {
         self.world.release(partitions)?;
         if lost {
             self.forget();
-            self.world.restart();
+            self.world.hold();
         }
         Ok(())
     }

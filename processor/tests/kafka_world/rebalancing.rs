@@ -62,7 +62,7 @@ fn what_is_revoked_stays_until_it_is_released() {
     let mut seen = Seen::default();
     seen.until(&mut one, |seen| seen.count(kept) == 2);
     assert_eq!(seen.records[&kept], [10, 11]);
-    one.restart();
+    one.hold();
     assert_eq!(assigned(&mut one), [kept]);
     one.start(&[(kept, 11)]).unwrap();
     let mut seen = Seen::default();

@@ -109,7 +109,11 @@ fn other_rules_settings_or_topics_are_refused() {
     let log = worked();
     let whole = log.lock().unwrap().journal[&0].clone();
     change(&log, 2, |record| record.rules_fingerprint = Some("other".into()));
-    assert!(objection(&log).contains("at offset 2: was made under other rules"), "{}", objection(&log));
+    assert!(
+        objection(&log).contains("at offset 2: was made under rules that the rules topic does not have"),
+        "{}",
+        objection(&log)
+    );
     log.lock().unwrap().journal.insert(0, whole.clone());
     change(&log, 0, |record| record.from.offsets[0].topic = "elsewhere".into());
     assert!(objection(&log).contains("another topic than `events`"), "{}", objection(&log));

@@ -91,7 +91,10 @@ fn position() -> impl Strategy<Value = Position> {
     let text = || ".{0,12}".prop_map(String::into_boxed_str);
     let read = (vec((text(), any::<i64>()), 0..3), proptest::option::of(instant()));
     let drained = (proptest::option::of((instant(), text())), any::<bool>());
-    (read, drained, (any::<i64>(), any::<i64>()), text(), any::<u64>()).prop_map(
+    let judged = || proptest::option::of(".{1,12}".prop_map(String::into_boxed_str));
+    let sweep = (proptest::option::of(instant()), judged()).prop_map(|(watermark, judged)| Sweep { watermark, judged });
+    let rules = (any::<i64>(), proptest::option::of(sweep), text());
+    (read, drained, (any::<i64>(), any::<i64>()), rules, any::<u64>()).prop_map(
         |((inputs, watermark), (drained, draining), (journal_offset, journal_sequence), rules, context)| Position {
             inputs,
             watermark,
@@ -99,7 +102,9 @@ fn position() -> impl Strategy<Value = Position> {
             draining,
             journal_offset,
             journal_sequence,
-            rules,
+            generation: rules.0,
+            sweep: rules.1,
+            rules: rules.2,
             context,
         },
     )
@@ -242,6 +247,8 @@ fn the_formats_are_what_they_were() {
         draining: true,
         journal_offset: -1,
         journal_sequence: 12,
+        generation: 3,
+        sweep: Some(Sweep { watermark: Some(4), judged: Some("c".into()) }),
         rules: "ab".into(),
         context: 0x0102_0304_0506_0708,
     };
@@ -262,7 +269,11 @@ fn the_formats_are_what_they_were() {
             "0101a006060103766970010107002504676f6c64020a002b0000000000000440",
         ),
         ("start of the chunk", chunk[..24].to_vec(), "010107000002653004000e14010265310b000000000000d0"),
-        ("position", write_position(&position), "010101066576656e7473d8040109019a0101630101180261620807060504030201"),
+        (
+            "position",
+            write_position(&position),
+            "010101066576656e7473d8040109019a0101630101180601010801630261620807060504030201",
+        ),
     ] {
         assert_eq!(hex(&found), expected, "{name}");
     }
