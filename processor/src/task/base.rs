@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::partition_task::Task;
 use super::restore::{self, Log};
 use super::world::{Fetched, Logged, PartitionId, StoreOf, Stores, World, WorldError};
-use crate::codec::journal::JournalRecord;
+use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
 use crate::store::StoreError;
 
@@ -180,6 +180,11 @@ fn objection<W: World>(
     }
     let (offset, sequence) = (position.journal_offset, position.journal_sequence);
     if offset >= log.journal.end {
+        if offset < world.journal_bounds(partition)?.end {
+            // A checkpoint of somebody who owns the partition by now: what we know of the log is old.
+            let what = format!("partition {partition} was published for by another member while it was restored here");
+            return Err(WorldError::Unsettled(what));
+        }
         return unfit(format!(
             "it was written behind the journal record at offset {offset}, but the journal ends at {}: it is of another \
              journal, or that one was made anew",
@@ -203,6 +208,9 @@ fn objection<W: World>(
             );
             return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topic))));
         }
+        (Some(record), false) if !agrees(&record.from, shared, position) => {
+            return unfit(format!("journal record number {} does not begin where it ends", record.sequence));
+        }
         _ => {}
     }
     let log_start = world.start_of(partition)?;
@@ -216,10 +224,13 @@ fn objection<W: World>(
 
 /// Whether a store at this position was written behind this journal record.
 fn is_at(record: &JournalRecord, shared: &Shared, position: &Position) -> bool {
-    record.sequence == position.journal_sequence
-        && record.to.next(&shared.topic) == position.inputs.first().map(|(_, next)| *next)
-        && record.to.watermark == position.watermark
-        && record.to.rules == position.generation
+    record.sequence == position.journal_sequence && agrees(&record.to, shared, position)
+}
+
+fn agrees(place: &journal::Position, shared: &Shared, position: &Position) -> bool {
+    place.next(&shared.topic) == position.inputs.first().map(|(_, next)| *next)
+        && place.watermark == position.watermark
+        && place.rules == position.generation
 }
 
 fn other_topic(partition: PartitionId, topic: &str) -> String {
