@@ -8,7 +8,9 @@ pub fn judge(sim: &Sim, error: &WorldError) {
     let text = error.to_string();
     let plan = &sim.plan;
     let may_be = match error {
-        WorldError::Fenced(_) => plan.has_twin || plan.is_static,
+        WorldError::Fenced(_) => plan.has_twin,
+        // Whoever is told to end does not wait for a disk: the next start restores.
+        WorldError::Store { .. } => plan.disk > 0 || plan.damage > 0,
         // Another member may live on what is here.
         WorldError::Fatal(_) if text.contains("the simulated disk") => plan.disk > 0,
         // Retention ran while a replay was under way: the next start begins with the checkpoint.

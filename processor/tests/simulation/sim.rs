@@ -436,7 +436,10 @@ impl Sim {
     fn come_to_rest(self: &Rc<Self>) {
         self.is_calm.set(true);
         self.note(None, "CALM", 0);
-        self.kill(self.twin());
+        if self.plan.has_twin {
+            self.kill(self.twin());
+            self.kill(0);
+        }
         self.clients.borrow_mut().iter_mut().for_each(|client| client.cut_until = 0);
         self.upstream.borrow_mut().finish(self);
         self.objects.borrow_mut().down_until = 0;

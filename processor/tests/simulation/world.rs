@@ -262,7 +262,7 @@ impl World for SimWorld {
             self.group.client(|client| client.seek(partition, offset));
             self.group.assignment.started(partition, offset);
             self.sim.note(Some(self.me), "LIVE", i64::from(partition));
-            self.sim.broker.borrow_mut().live.insert(partition, self.me);
+            self.sim.broker.borrow_mut().goes_live(partition, self.me);
         }
         Ok(())
     }

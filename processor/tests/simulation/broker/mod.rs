@@ -44,6 +44,10 @@ pub struct Broker {
     pub group: Group,
     /// Who started each partition last.
     pub live: BTreeMap<PartitionId, Me>,
+    /// When each process last went live with a partition, and who published for it last, by a count of such moments.
+    pub went_live: BTreeMap<(PartitionId, Me), u64>,
+    pub published: BTreeMap<PartitionId, (Me, u64)>,
+    moments: u64,
 }
 
 impl Broker {
@@ -58,7 +62,22 @@ impl Broker {
             transactions: Transactions::default(),
             group: Group::new(plan.partitions),
             live: BTreeMap::new(),
+            went_live: BTreeMap::new(),
+            published: BTreeMap::new(),
+            moments: 0,
         }
+    }
+
+    /// A process has restored a partition and begins to read on.
+    pub fn goes_live(&mut self, partition: PartitionId, me: Me) {
+        self.live.insert(partition, me);
+        let moment = self.moment();
+        self.went_live.insert((partition, me), moment);
+    }
+
+    pub fn moment(&mut self) -> u64 {
+        self.moments += 1;
+        self.moments
     }
 
     pub fn log(&mut self, place: Place) -> &mut Log {
