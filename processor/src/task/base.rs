@@ -18,6 +18,8 @@ enum Objection {
     Unfit(String),
     /// It is, but what followed it is gone from the log.
     Gap(String),
+    /// Retention has taken the journal to its end, so that nothing tells whether it was the last one written.
+    Doubt,
 }
 
 /// The task at the place from which the journal is to be replayed. `suspect` is why the store that is there may not be used.
@@ -60,6 +62,14 @@ pub fn find<W: World>(
                 drop(store);
                 if !fetched(world, partition, position.journal_sequence)? {
                     return Err(WorldError::Fatal(message));
+                }
+            }
+            Some(Objection::Doubt) => {
+                drop(store);
+                // Retention takes nothing that the newest checkpoint needs: if that one is not newer, this is the last.
+                if !fetched(world, partition, position.journal_sequence)? {
+                    let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
+                    return task(world, shared, partition, store, &position);
                 }
             }
         }
@@ -198,7 +208,9 @@ fn objection<W: World>(
         (Some(record), true) if !is_at(record, shared, position) => {
             return unfit(format!("the journal record at offset {offset} is not the one it was written behind"));
         }
-        (Some(record), false) if record.sequence != sequence + 1 && offset >= log.journal.start => {
+        (Some(record), false)
+            if record.sequence <= sequence || (record.sequence != sequence + 1 && offset >= log.journal.start) =>
+        {
             return unfit(format!("the journal has no record at offset {offset}, behind which it was written"));
         }
         (Some(record), false) if record.sequence != sequence + 1 => {
@@ -211,6 +223,8 @@ fn objection<W: World>(
         (Some(record), false) if !agrees(&record.from, shared, position) => {
             return unfit(format!("journal record number {} does not begin where it ends", record.sequence));
         }
+        // Behind a record comes the marker of its transaction; if there is more, it may have been a record.
+        (None, _) if offset < log.journal.start && offset + 2 < log.journal.end => return Ok(Some(Objection::Doubt)),
         _ => {}
     }
     let log_start = world.start_of(partition)?;

@@ -131,8 +131,9 @@ fn retain(sim: &Sim) {
     let Some(newest) = objects.newest(partition, now) else { return };
     let position = &newest.position;
     let mut broker = sim.broker.borrow_mut();
-    // The record that the checkpoint was taken behind may go as well.
-    let keep = position.journal_offset + i64::from(sim.chance(50));
+    // The record that the checkpoint was taken behind may go as well. With no record left there is nothing that could tell a
+    // strange store, so then that one stays.
+    let keep = position.journal_offset + i64::from(sim.plan.strange_store == 0 && sim.chance(50));
     let journal = &mut broker.journal[partition as usize];
     journal.start = journal.start.max(keep);
     let events = &mut broker.events[partition as usize];
@@ -152,7 +153,8 @@ pub fn after_crash(sim: &Sim, slot: usize) {
     let mut reached = sim.reached.borrow_mut();
     let lost_power = rng.chance(plan.power_loss);
     for partition in 0..plan.partitions {
-        let copies: Vec<_> = disk.copies.iter().filter(|(of, _)| *of == partition).map(|(_, rows)| rows.clone()).collect();
+        let copies: Vec<_> =
+            disk.copies.iter().filter(|(of, _)| *of == partition).map(|(_, rows)| rows.clone()).collect();
         let Some(kept) = disk.stores.get_mut(&partition) else { continue };
         if lost_power {
             reached.add("stores after a loss of power");
@@ -194,7 +196,8 @@ fn damage(kept: &mut Kept, rng: &mut Rng) {
 
 /// A store that is not where its journal is, as one of another journal would be.
 fn estrange(kept: &mut Kept, rng: &mut Rng) {
-    let Some(mut position) = kept.rows.get(Column::Meta, rows::POSITION_KEY).unwrap().and_then(|bytes| rows::read_position(&bytes).ok())
+    let Some(mut position) =
+        kept.rows.get(Column::Meta, rows::POSITION_KEY).unwrap().and_then(|bytes| rows::read_position(&bytes).ok())
     else {
         return;
     };
@@ -223,7 +226,11 @@ pub struct SimStore {
 }
 
 fn failed(partition: PartitionId, action: &'static str) -> StoreError {
-    StoreError::Failed { place: format!("the simulated disk, {partition}"), action, message: "input/output error".into() }
+    StoreError::Failed {
+        place: format!("the simulated disk, {partition}"),
+        action,
+        message: "input/output error".into(),
+    }
 }
 
 impl SimStore {
@@ -350,6 +357,7 @@ impl Stores for SimStores {
         let mut disk = self.sim.slots[self.me.slot].disk.borrow_mut();
         assert!(!disk.open.contains(&partition), "an open store is replaced");
         disk.stores.insert(partition, Kept::of(newest.rows.clone()));
+        self.sim.note(Some(self.me), "FETCHED", newest.position.journal_sequence);
         self.sim.count("checkpoints fetched");
         Ok(Fetched::Ready)
     }
@@ -402,7 +410,9 @@ impl Objects {
     pub fn uploader_died(&mut self, me: Me, now: Millis, rng: &mut Rng) {
         for kept in self.kept.values_mut() {
             kept.retain(|taken| taken.by != me || taken.visible_at <= now || rng.chance(50));
-            kept.iter_mut().filter(|taken| taken.by == me).for_each(|taken| taken.visible_at = taken.visible_at.min(now));
+            kept.iter_mut()
+                .filter(|taken| taken.by == me)
+                .for_each(|taken| taken.visible_at = taken.visible_at.min(now));
         }
     }
 

@@ -57,7 +57,12 @@ fn engines() -> &'static [Engine] {
             vec![BURST.to_owned(), DROP.to_owned(), QUIET.to_owned(), GOLD.to_owned()],
             vec![BURST.to_owned(), QUIET.replace("hours(1)", "minutes(30)"), GOLD.to_owned()],
             vec![QUIET.replace("[purchase, interaction]", "[complaint, feedback]"), BURST.replace(">= 2,", ">= 1,")],
-            vec![format!("{BURST}    annotations: {{summary: {{en: burst}}}}\n"), DROP.to_owned(), QUIET.to_owned(), GOLD.to_owned()],
+            vec![
+                format!("{BURST}    annotations: {{summary: {{en: burst}}}}\n"),
+                DROP.to_owned(),
+                QUIET.to_owned(),
+                GOLD.to_owned(),
+            ],
             vec![GOLD.replace("n >= 2", "n >= 1"), DROP.replace("for: 10m", "for: 1h")],
         ];
         sets.iter().map(|rules| engine(&format!("rules:{}", rules.concat()))).collect()
@@ -67,7 +72,8 @@ fn engines() -> &'static [Engine] {
 fn engine(text: &str) -> Engine {
     let source = Source { name: "rules.yaml".into(), text: text.into() };
     let limits = Limits { history: HISTORY };
-    let loaded = tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|problems| panic!("{problems}"));
+    let loaded =
+        tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|problems| panic!("{problems}"));
     Engine::new(Arc::new(loaded.set), schemas().catalog(), EngineSettings { history: HISTORY }, Detail::Full)
 }
 

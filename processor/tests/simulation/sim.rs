@@ -73,7 +73,7 @@ pub struct Sim {
     pub no_idle: Cell<bool>,
     depth: Cell<u32>,
     trace: Cell<u64>,
-    is_shown: bool,
+    pub is_shown: bool,
 }
 
 impl Sim {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
 use tocsin::codec::alert::AlertWriter;
 use tocsin::codec::decode::Decoder;
 use tocsin::codec::journal::{JournalRecord, Step};
@@ -13,7 +14,6 @@ use tocsin::task::world::{Offset, PartitionId};
 use tocsin_core::alert::Transition;
 use tocsin_core::engine::{Change, Outcome};
 use tocsin_core::partition::{InForce, Partition, Taken};
-use std::sync::Arc;
 
 use crate::broker::log::Entry;
 use crate::rules::{self, TIME, TOPIC};
@@ -42,7 +42,8 @@ pub struct Truth {
 pub fn journal(sim: &Sim, partition: PartitionId) -> Vec<(Offset, JournalRecord)> {
     let broker = sim.broker.borrow();
     let records = broker.journal[partition as usize].committed(0);
-    let decode = |entry: &Entry| JournalRecord::decode(entry.data.as_ref().unwrap().payload.as_deref().unwrap()).unwrap();
+    let decode =
+        |entry: &Entry| JournalRecord::decode(entry.data.as_ref().unwrap().payload.as_deref().unwrap()).unwrap();
     records.map(|(offset, entry)| (offset, decode(entry))).collect()
 }
 
@@ -111,7 +112,9 @@ impl Run {
     }
 
     fn drain(&mut self) {
-        self.core.drain(InForce::steady(&self.rules.engine), &mut self.cache, usize::MAX, &mut self.transitions).unwrap();
+        self.core
+            .drain(InForce::steady(&self.rules.engine), &mut self.cache, usize::MAX, &mut self.transitions)
+            .unwrap();
         self.write();
     }
 
@@ -147,7 +150,8 @@ pub fn timeless(record: &[u8]) -> Vec<u8> {
 /// The text of a field of an alert record, or its number.
 pub fn field<'a>(record: &'a [u8], name: &str) -> &'a [u8] {
     let name = format!("\"{name}\":");
-    let start = record.windows(name.len()).position(|window| window == name.as_bytes()).expect("an alert has this field");
+    let start =
+        record.windows(name.len()).position(|window| window == name.as_bytes()).expect("an alert has this field");
     let rest = &record[start + name.len()..];
     let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
     &rest[..end]

@@ -7,11 +7,10 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use tocsin::codec::journal::JournalRecord;
 use tocsin::kafka::KafkaSettings;
 use tocsin::kafka::protocol::{Assignment, Member, Membership, Publisher, objection, objection_to_clock};
-use tocsin::task::world::{
-    Arrival, Input, Logged, Offset, PartitionId, Rebalance, Transaction, World, WorldError,
-};
+use tocsin::task::world::{Arrival, Input, Logged, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
 use tocsin_core::time::Millis;
 
 use crate::broker::log::{Entry, Log};
@@ -261,7 +260,7 @@ impl World for SimWorld {
             }
             self.group.client(|client| client.seek(partition, offset));
             self.group.assignment.started(partition, offset);
-            self.sim.note(Some(self.me), "LIVE", i64::from(partition));
+            self.sim.note(Some(self.me), "LIVE", (i64::from(partition) << 32) + offset);
             self.sim.broker.borrow_mut().goes_live(partition, self.me);
         }
         Ok(())
@@ -279,6 +278,10 @@ impl World for SimWorld {
 
     fn publish(&mut self, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
         self.sim.note(Some(self.me), "PUBLISH", transaction.alerts.len() as i64);
+        for (partition, payload) in transaction.journal.iter().filter(|_| self.sim.is_shown) {
+            let record = JournalRecord::decode(payload).unwrap();
+            println!("{partition}: number {}, {:?} to {:?}", record.sequence, record.steps, record.to);
+        }
         let published = self.publisher.publish(&self.group, transaction);
         match &published {
             Ok(_) => self.sim.count("transactions"),
@@ -377,7 +380,12 @@ impl World for SimWorld {
             return Err(gone("the journal", within.start, log.start));
         }
         let records = log.committed(within.start).take_while(|(offset, _)| *offset < within.end).take(max);
-        Ok(records.map(|(offset, entry)| Logged { offset, payload: payload(entry) }).collect())
+        let found: Vec<_> = records.map(|(offset, entry)| Logged { offset, payload: payload(entry) }).collect();
+        if self.sim.is_shown {
+            let offsets: Vec<_> = found.iter().map(|record| record.offset).collect();
+            println!("{partition}: journal within {within:?}: {offsets:?}");
+        }
+        Ok(found)
     }
 }
 

@@ -50,9 +50,11 @@ impl Producer for Client {
     fn send(&self, record: &Addressed<'_>) -> Result<(), Trouble> {
         let Addressed { topic, partition, key, payload, headers, mark } = *record;
         let mut message: BaseRecord<'_, [u8], [u8], Mark> = BaseRecord::with_opaque_to(topic, mark);
-        (message.key, message.payload, message.partition) = (Some(key).filter(|key| !key.is_empty()), payload, partition);
+        (message.key, message.payload, message.partition) =
+            (Some(key).filter(|key| !key.is_empty()), payload, partition);
         if !headers.is_empty() {
-            let add = |owned: OwnedHeaders, (key, value): &(&str, Vec<u8>)| owned.insert(Header { key, value: Some(value) });
+            let add =
+                |owned: OwnedHeaders, (key, value): &(&str, Vec<u8>)| owned.insert(Header { key, value: Some(value) });
             message.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), add));
         }
         self.0.send(message).map_err(|(error, _)| error.into())

@@ -15,9 +15,13 @@ pub type MemberId = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Waits for members to join again.
-    Preparing { since: Millis },
+    Preparing {
+        since: Millis,
+    },
     /// They have joined, and wait for the leader's assignment.
-    Completing { until: Millis },
+    Completing {
+        until: Millis,
+    },
     Stable,
 }
 

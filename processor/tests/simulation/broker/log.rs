@@ -69,7 +69,8 @@ impl Log {
     /// What a reader of committed records sees from an offset on.
     pub fn committed(&self, from: Offset) -> impl Iterator<Item = (Offset, &Entry)> {
         let stable = self.stable() as usize;
-        let is_seen = |entry: &Entry| entry.data.is_some() && entry.tx.is_none_or(|tx| self.ended.get(&tx) == Some(&true));
+        let is_seen =
+            |entry: &Entry| entry.data.is_some() && entry.tx.is_none_or(|tx| self.ended.get(&tx) == Some(&true));
         let places = (from.max(0) as usize).min(stable)..stable;
         places.map(|place| (place as Offset, &self.entries[place])).filter(move |(_, entry)| is_seen(entry))
     }

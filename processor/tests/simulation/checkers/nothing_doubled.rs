@@ -16,7 +16,11 @@ use crate::truth::field;
 pub fn journal(partition: PartitionId, journal: &[(Offset, JournalRecord)]) {
     let mut before: Option<&JournalRecord> = None;
     for (place, (offset, record)) in journal.iter().enumerate() {
-        assert_eq!(record.sequence, place as i64 + 1, "partition {partition}: number of the journal record at {offset}");
+        assert_eq!(
+            record.sequence,
+            place as i64 + 1,
+            "partition {partition}: number of the journal record at {offset}"
+        );
         assert!(
             before.is_none_or(|before| before.to == record.from),
             "partition {partition}: the journal record at {offset} does not begin where the one before it ends"

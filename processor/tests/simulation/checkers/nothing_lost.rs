@@ -44,7 +44,12 @@ pub fn check(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecor
             let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             assert_eq!(show(found), show(expected), "{customer}: alert {place} is not what it should be");
         }
-        assert!(found.len() >= expected.len(), "{customer}: {} of {} alerts are missing", expected.len() - found.len(), expected.len());
+        assert!(
+            found.len() >= expected.len(),
+            "{customer}: {} of {} alerts are missing",
+            expected.len() - found.len(),
+            expected.len()
+        );
         assert!(found.len() <= expected.len(), "{customer}: {} alerts, but {} are right", found.len(), expected.len());
     }
     if !truth.has_sweeps {

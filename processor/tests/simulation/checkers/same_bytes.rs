@@ -47,7 +47,11 @@ fn restore(sim: &Rc<Sim>, owners: &BTreeMap<PartitionId, Me>, how: &str) {
         let (fresh, kept) = (rows(slot), rows(owner.slot));
         for (fresh, kept) in fresh.iter().zip(&kept) {
             let is_same = fresh == kept || is_same_head(fresh, kept);
-            assert!(is_same, "{how}: partition {partition}, row {}: {fresh:?} is not {kept:?}", String::from_utf8_lossy(&kept.1));
+            assert!(
+                is_same,
+                "{how}: partition {partition}, row {}: {fresh:?} is not {kept:?}",
+                String::from_utf8_lossy(&kept.1)
+            );
         }
         assert_eq!(fresh.len(), kept.len(), "{how}: partition {partition}: rows");
     }
@@ -62,5 +66,7 @@ fn is_same_head(one: &Row, other: &Row) -> bool {
         head.customer.generation = 0;
         Some(format!("{head:?}"))
     };
-    (one.0, &one.1) == (other.0, &other.1) && one.1.last() == Some(&0) && without(one).is_some_and(|one| Some(one) == without(other))
+    (one.0, &one.1) == (other.0, &other.1)
+        && one.1.last() == Some(&0)
+        && without(one).is_some_and(|one| Some(one) == without(other))
 }

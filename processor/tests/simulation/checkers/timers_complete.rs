@@ -43,16 +43,23 @@ fn check(partition: PartitionId, store: &MemoryStore) {
     }
     for (id, customer) in heads {
         let Some(due) = customer.due() else { continue };
-        let armed = customer.armed.unwrap_or_else(|| panic!("partition {partition}: {id} is due at {due} and has no timer"));
+        let armed =
+            customer.armed.unwrap_or_else(|| panic!("partition {partition}: {id} is due at {due} and has no timer"));
         assert!(armed <= due, "partition {partition}: {id} is due at {due}, the timer is at {armed}");
-        assert!(timers.contains(&(armed, id.as_str().into())), "partition {partition}: {id}'s timer at {armed} is not stored");
+        assert!(
+            timers.contains(&(armed, id.as_str().into())),
+            "partition {partition}: {id}'s timer at {armed} is not stored"
+        );
         // In the middle of a drain, what is due lies behind where it was cut; in a sweep, who was not adopted yet is judged then.
         let is_over = !position.draining && position.sweep.is_none();
         let is_left = is_over && position.watermark.is_some_and(|watermark| armed <= watermark);
         assert!(!is_left, "partition {partition}: {id} is due at {due}, the watermark {:?}", position.watermark);
     }
     let is_early = |timer: &(i64, Box<str>)| position.drained.as_ref().is_some_and(|drained| timer <= drained);
-    assert!(!timers.iter().any(is_early), "partition {partition}: timers before the last one taken would never be looked at");
+    assert!(
+        !timers.iter().any(is_early),
+        "partition {partition}: timers before the last one taken would never be looked at"
+    );
 }
 
 fn id_of(key: &[u8]) -> String {
