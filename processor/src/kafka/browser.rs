@@ -43,24 +43,18 @@ impl Browser {
         Ok(Self { reader: Reader::new(settings)?, edges: Edges::new(settings)?, settings: settings.clone() })
     }
 
-    /// Number of partitions of a topic.
+    /// Number of partitions of a topic; `None` if there is no such topic, or this principal may not see it.
     ///
     /// # Errors
-    /// [`WorldError::Fatal`] if there is no such topic; [`WorldError::Transient`] if no broker answers.
-    pub fn partitions(&self, topic: &str) -> Result<i32, WorldError> {
+    /// [`WorldError::Transient`] if no broker answers.
+    pub fn partitions(&self, topic: &str) -> Result<Option<i32>, WorldError> {
         let bootstrap = &self.settings.bootstrap;
         // All of them: a question for a single one creates it, where the broker allows that.
         let metadata = self.reader.consumer().fetch_metadata(None, self.settings.request_timeout);
         let metadata = metadata
             .map_err(|error| errors::asking(format_args!("the topics of {bootstrap} are not known"), &error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
-        match found.map_or(0, |found| found.partitions().len()) {
-            0 => Err(WorldError::Fatal(format!(
-                "there is no topic {topic} at {bootstrap}, or this principal may not see it: correct the name of the \
-                 application or of the topic, and the list of brokers"
-            ))),
-            partitions => Ok(partitions as i32),
-        }
+        Ok(found.map(|found| found.partitions().len() as i32).filter(|partitions| *partitions > 0))
     }
 
     /// What of a partition can be read by now.

@@ -13,7 +13,7 @@ use super::settings::KafkaSettings;
 use crate::codec::generation::RulesDocument;
 use crate::task::world::{Input, Offset, WorldError};
 
-pub use publishing::GenerationsWriter;
+pub use publishing::{GenerationsWriter, RulesDraft};
 
 /// The one partition of the topic.
 const PARTITION: i32 = 0;

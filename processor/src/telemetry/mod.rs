@@ -19,6 +19,7 @@ pub mod logging;
 mod metrics;
 mod partitions;
 mod registrar;
+mod rules;
 mod store;
 mod throttle;
 mod transactions;
@@ -34,5 +35,6 @@ pub use input::{
 };
 pub use metrics::Metrics;
 pub use partitions::PartitionGauges;
+pub use rules::{GenerationRead, RulesUnreachable, RulesUnusable};
 pub use store::{ReplayDiverged, StoreSetAside, StoreWritten};
 pub use transactions::{FailedOutcome, TransactionCommitted, TransactionFailed};

@@ -6,24 +6,30 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseRecord, Producer};
 use tocsin::codec::generation::{RulesDocument, RulesFile};
 use tocsin::kafka::KafkaSettings;
-use tocsin::kafka::generations::{GenerationsError, GenerationsReader, GenerationsWriter, PublishedGeneration};
+use tocsin::kafka::generations::{
+    GenerationsError, GenerationsReader, GenerationsWriter, PublishedGeneration, RulesDraft,
+};
 use tocsin::task::world::WorldError;
 
 use super::stage::{PATIENCE, Stage, assert_fatal, own_broker, read_all, shared};
 
-fn document(text: &str) -> RulesDocument {
-    RulesDocument {
-        // The writer puts the right one there.
-        generation: 0,
+fn draft(text: &str) -> RulesDraft {
+    RulesDraft {
         fingerprint: "0123456789abcdef".to_owned(),
-        applied_at: 1_767_225_600_000,
         applied_by: "ann@desk".to_owned(),
         files: vec![RulesFile { name: "a.yaml".to_owned(), text: text.to_owned() }],
     }
 }
 
+/// As the writer would write it.
+fn document(generation: i64, text: &str) -> String {
+    let RulesDraft { fingerprint, applied_by, files } = draft(text);
+    let applied_at = 1_767_225_600_000;
+    RulesDocument { generation, fingerprint, applied_at, applied_by, files }.encode().unwrap()
+}
+
 fn publish(settings: &KafkaSettings, text: &str) -> PublishedGeneration {
-    GenerationsWriter::open(settings).unwrap().publish(document(text)).unwrap()
+    GenerationsWriter::open(settings).unwrap().publish(draft(text)).unwrap()
 }
 
 /// What is new, as soon as there is something: a commit is told of a moment before readers see it.
@@ -93,9 +99,9 @@ fn of_two_writers_at_one_time_the_later_one_publishes() {
     let earlier = GenerationsWriter::open(&settings).unwrap();
     let later = GenerationsWriter::open(&settings).unwrap();
     assert_eq!((earlier.next_number(), later.next_number()), (2, 2));
-    let fenced = earlier.publish(document("earlier"));
+    let fenced = earlier.publish(draft("earlier"));
     assert!(matches!(fenced, Err(WorldError::Fenced(_))), "{fenced:?}");
-    assert_eq!(later.publish(document("later")).unwrap().document.generation, 2);
+    assert_eq!(later.publish(draft("later")).unwrap().document.generation, 2);
     let all = GenerationsReader::new(&settings).unwrap().read_all().unwrap();
     assert_eq!(told(&all), [(1, "one"), (2, "later")]);
 }
@@ -107,7 +113,7 @@ fn what_a_writer_that_died_left_open_is_ended_by_the_next() {
     let settings = &stage.settings;
     publish(settings, "one");
     let died = stage.upstream(Some("halfway.rules"));
-    let text = RulesDocument { generation: 2, ..document("half") }.encode().unwrap();
+    let text = document(2, "half");
     write(&died, settings, "2", &text);
     let mut follower = GenerationsReader::new(settings).unwrap();
     assert_eq!(told(&await_news(&mut follower)), [(1, "one")]);
@@ -121,7 +127,7 @@ fn what_a_writer_that_died_left_open_is_ended_by_the_next() {
 #[test]
 fn what_is_no_generation_is_an_error_that_names_its_offset() {
     let Some(broker) = shared("what_is_no_generation_is_an_error_that_names_its_offset") else { return };
-    let numbered = |generation| RulesDocument { generation, ..document("x") }.encode().unwrap();
+    let numbered = |generation| document(generation, "x");
     // The broker itself takes no record without a key: the topic is compacted.
     for (name, key, text, part) in [
         ("spoilt-garbage", "2", "rules: []".to_owned(), "is no generation of rules"),
@@ -155,7 +161,7 @@ fn a_set_that_is_too_large_names_the_settings_to_raise() {
     let mut settings = Stage::new(&broker, "bulky", 1).settings;
     let parts =
         ["bytes does not fit into a record of bulky.rules", "max.message.bytes", "kafka.properties.message.max"];
-    let bulky = || document(&"#".repeat(1_500_000));
+    let bulky = || draft(&"#".repeat(1_500_000));
     assert_fatal(GenerationsWriter::open(&settings).unwrap().publish(bulky()), &parts);
     // Now the broker refuses it.
     settings.properties.insert("message.max.bytes".to_owned(), "2000000".to_owned());

@@ -13,7 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::{GenerationsError, GenerationsReader, PARTITION, PublishedGeneration};
-use crate::codec::generation::RulesDocument;
+use crate::codec::generation::{RulesDocument, RulesFile};
+use crate::kafka::clock;
 use crate::kafka::errors::{self, Remedy, remedy};
 use crate::kafka::publisher::{self, Reports};
 use crate::kafka::settings::KafkaSettings;
@@ -22,6 +23,15 @@ use crate::task::world::WorldError;
 const TICK: Duration = Duration::from_millis(1);
 /// Of the one journal-like record whose offset is asked for; see [`Reports`].
 const MARK: usize = 1;
+
+/// Rules that are to be published. Number and time are the writer's to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesDraft {
+    pub fingerprint: String,
+    /// `user@host`.
+    pub applied_by: String,
+    pub files: Vec<RulesFile>,
+}
 
 /// The right to publish the next generation, until another writer takes it.
 pub struct GenerationsWriter {
@@ -58,13 +68,15 @@ impl GenerationsWriter {
         self.generations.last().map_or(0, |newest| newest.document.generation) + 1
     }
 
-    /// Publishes a document; whatever its number was, it is now the next one.
+    /// Publishes the next generation.
     ///
     /// # Errors
     /// [`WorldError::Fenced`] if another writer came in between: nothing is published. [`WorldError::Fatal`] if the
     /// record is too large, or must not be written. [`WorldError::Unsettled`] if nobody knows whether it was published.
-    pub fn publish(self, mut document: RulesDocument) -> Result<PublishedGeneration, WorldError> {
-        document.generation = self.next_number();
+    pub fn publish(self, draft: RulesDraft) -> Result<PublishedGeneration, WorldError> {
+        let RulesDraft { fingerprint, applied_by, files } = draft;
+        let (generation, applied_at) = (self.next_number(), clock::now());
+        let document = RulesDocument { generation, fingerprint, applied_at, applied_by, files };
         let text = document.encode().map_err(|error| WorldError::Fatal(error.to_string()))?;
         let started = Instant::now();
         self.producer.context().begin(MARK);
