@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
@@ -29,6 +29,8 @@ use crate::telemetry::{GenerationRead, Metrics, RulesUnreachable, RulesUnusable}
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How often a thread that waits looks whether it is to stop.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a start waits for the rules topic to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Times that own rules are tried to be published while others publish theirs.
 const TRIES: u32 = 5;
 
@@ -130,10 +132,10 @@ pub fn open(
     metrics: &Metrics,
 ) -> anyhow::Result<(Arc<Rulebook>, GenerationsReader)> {
     if let Some(own) = own {
-        publish(settings, maker, own)?;
+        patiently(|| publish(settings, maker, own))?;
     }
     let mut reader = GenerationsReader::new(settings)?;
-    let published = reader.read_all()?;
+    let published = patiently(|| Ok(reader.read_all()?))?;
     let rulebook = Arc::new(Rulebook::default());
     for generation in &published {
         rulebook.add(maker.make(generation).map_err(anyhow::Error::msg)?)?;
@@ -146,6 +148,30 @@ pub fn open(
         ),
     }
     Ok((rulebook, reader))
+}
+
+/// Calls again what may succeed if it is called again: brokers that start, or a topic that has no leader yet.
+fn patiently<T>(mut call: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match call() {
+            Err(error) if is_passing(&error) && Instant::now() < until => {
+                tracing::warn!(error = format!("{error:#}"), "the rules topic does not answer; it is asked again");
+                std::thread::sleep(ASK_EVERY);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(WorldError::Transient(_) | WorldError::Pending(_)))
+            || matches!(
+                cause.downcast_ref(),
+                Some(GenerationsError::World(WorldError::Transient(_) | WorldError::Pending(_)))
+            )
+    })
 }
 
 /// Publishes a process's own rules, unless they are the newest generation. Of several processes that come with the same
