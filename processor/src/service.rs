@@ -1,5 +1,8 @@
 //! The running program: topics checked, a thread for each worker, health and metrics beside them.
 
+#[cfg(feature = "rocksdb")]
+mod disk_stores;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,6 +28,9 @@ use crate::store::{Store, StoreError};
 use crate::task::world::{PartitionId, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
+
+#[cfg(feature = "rocksdb")]
+pub use disk_stores::{DiskStores, Fetch};
 
 /// A worker that does not go round for this long counts as dead.
 const STUCK_AFTER: Duration = Duration::from_mins(1);

@@ -1,18 +1,43 @@
 //! Arguments that several subcommands take.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::DateTime;
+use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tocsin::codec::schemas::Schemas;
+use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
 use tocsin::partitioner::Partitioner;
 use tocsin::rules::{self, Limits};
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::{Duration, Millis, parse_duration};
 
 use super::failure::Failure;
+
+/// The configuration of an application, for subcommands that look after one.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (YAML) of the application, as for `tocsin run`
+    #[arg(long, value_name = "FILE", env = FILE_VARIABLE, global = true)]
+    config: Option<PathBuf>,
+
+    /// Set one setting, such as --set checkpoint.url=file:///mnt/checkpoints; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
+}
+
+impl ConfigArgs {
+    pub fn read(&self) -> anyhow::Result<Config> {
+        let sources = Sources {
+            file: self.config.clone(),
+            environment: std::env::vars_os().collect(),
+            flags: self.set.iter().cloned().map(Flag::Set).collect(),
+        };
+        Ok(Given::read(&sources).config()?)
+    }
+}
 
 pub fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod backtest;
+mod checkpoint;
 mod demo;
 mod failure;
 mod run;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
     };
     match done {

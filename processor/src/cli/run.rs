@@ -118,7 +118,7 @@ fn open_stores(_: &Config) -> anyhow::Result<fn(PartitionId) -> Result<MemorySto
     Err(Failure::failed(what).hint("build it with its default features: make build").into())
 }
 
-fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has seen enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

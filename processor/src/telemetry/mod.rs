@@ -13,6 +13,7 @@
 
 mod alerts;
 mod assignment;
+mod checkpoint;
 mod idle;
 mod input;
 pub mod logging;
@@ -28,6 +29,10 @@ mod tests;
 
 pub use alerts::{AlertPublished, ItemRefused};
 pub use assignment::{PartitionAssigned, PartitionRevoked, Rebalanced, RestoreDone, WorkerDied};
+pub use checkpoint::{
+    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointRefused, CheckpointSuperseded, CheckpointTaken,
+    CheckpointUploaded,
+};
 pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
 pub use input::{
     DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
