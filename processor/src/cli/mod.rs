@@ -8,6 +8,7 @@
 
 mod arguments;
 mod backtest;
+mod checkpoint;
 mod demo;
 mod failure;
 mod history;
@@ -34,6 +35,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
 }
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
     };

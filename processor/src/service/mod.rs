@@ -3,6 +3,9 @@
 
 pub mod rulebook;
 
+#[cfg(feature = "rocksdb")]
+mod disk_stores;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,6 +31,8 @@ use crate::task::world::{Stores, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
 
+#[cfg(feature = "rocksdb")]
+pub use disk_stores::DiskStores;
 pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
@@ -54,16 +59,15 @@ pub struct Service {
     metrics: Arc<Metrics>,
 }
 
-/// Checks the topics and starts. Every worker has a copy of `stores`.
+/// Checks the topics and starts. Every worker has a copy of `stores`, which tell of themselves by the same `metrics`.
 ///
 /// # Errors
 /// What the topics must not be; an address that is taken.
-pub fn start<T>(plan: &Plan, stop: Stop, stores: &T) -> anyhow::Result<Service>
+pub fn start<T>(plan: &Plan, metrics: Arc<Metrics>, stop: Stop, stores: &T) -> anyhow::Result<Service>
 where
     T: Stores + Clone + Send + 'static,
 {
     let config = &plan.config;
-    let metrics = Metrics::new().context("the metrics")?;
     metrics.expect_dead_letters(&REASONS);
     metrics.expect_dead_letters(&REFUSALS);
     let findings = check_topics(config)?;
@@ -236,7 +240,7 @@ impl Ground {
             instance: config.instance.clone(),
             rulebook: self.rulebook.clone(),
             no_rules: Arc::new(no_rules),
-            checkpoint_interval: None,
+            checkpoint_interval: config.checkpoint.url.as_ref().map(|_| config.checkpoint.interval),
             context: context(config, schemas),
             schemas: schemas.clone(),
             writer: AlertWriter::new(schemas.clone()),
