@@ -187,6 +187,7 @@ impl Inner {
     async fn run(self: Arc<Self>) {
         let mut pause = self.settings.first_pause;
         while let Some(taken) = self.next().await {
+            let is_last_try = *self.stop.borrow();
             let error = self.clone().upload(taken.clone()).await.err();
             *lock(&self.busy) = None;
             let Some(error) = error else {
@@ -195,7 +196,7 @@ impl Inner {
                 continue;
             };
             self.failed(&taken, CheckpointFailure::Upload, &error);
-            let is_hopeless = matches!(error, CheckpointError::Local { .. }) || *self.stop.borrow();
+            let is_hopeless = is_last_try || matches!(error, CheckpointError::Local { .. });
             let dropped = if is_hopeless { Some(taken) } else { lock(&self.queue).put_back(taken) };
             if let Some(dropped) = dropped {
                 discard(dropped).await;

@@ -49,3 +49,37 @@ pub fn survey(store: &RocksStore, progress: &mut dyn FnMut(u64)) -> Result<Conte
     contents.position = checker.position;
     Ok(contents)
 }
+
+#[cfg(test)]
+mod tests {
+    use tocsin_core::customer::Customer;
+
+    use super::*;
+    use crate::codec::rows::{POSITION_KEY, head_key, timer_key, write_head, write_position};
+    use crate::store::{Batch, RocksOptions};
+
+    #[test]
+    fn every_row_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = RocksStore::open(directory.path(), &RocksOptions::new(8 << 20)).unwrap();
+        assert_eq!(survey(&store, &mut |_| {}).unwrap(), Contents::default());
+        let position = Position { journal_sequence: 4, ..Position::default() };
+        let mut batch = Batch::default();
+        for id in ["a", "b", "c"] {
+            batch.put(Column::Customers, head_key(id), write_head(&Customer::default()));
+            batch.put(Column::Timers, timer_key(7, id), Vec::new());
+        }
+        batch.put(Column::Meta, POSITION_KEY.to_vec(), write_position(&position));
+        store.write(batch).unwrap();
+        let mut told = 0;
+        let contents = survey(&store, &mut |bytes| told += bytes).unwrap();
+        assert_eq!((contents.customers, contents.timers, contents.rows), (3, 3, 7));
+        assert_eq!((contents.position, contents.bytes), (Some(position), told));
+
+        let mut batch = Batch::default();
+        batch.put(Column::Customers, head_key("b"), b"garbage".to_vec());
+        store.write(batch).unwrap();
+        let error = survey(&store, &mut |_| {}).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("customer row is damaged"), "{error}");
+    }
+}

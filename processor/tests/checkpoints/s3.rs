@@ -98,6 +98,8 @@ impl Drop for Server {
 /// A stage in a bucket of the test's own, with the server it needs.
 pub fn stage(test: &str) -> Option<(Stage, Arc<Server>)> {
     let server = or_skip(format!("in_s3::{test}"), Server::shared())?;
+    // As `checkpoint::connect` does; an error if a test before has.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let bucket = test.replace('_', "-");
     server.bucket(&bucket);
     let objects = AmazonS3Builder::new()

@@ -2,6 +2,8 @@
 
 use object_store::ObjectStoreExt;
 use tocsin::checkpoint::{GRACE, sweep};
+use tocsin::codec::rows::timer_key;
+use tocsin::store::{Batch, Column, Store};
 use tocsin_core::time::{HOUR, MINUTE};
 
 use super::faulty::{Fault, Faulty};
@@ -25,6 +27,7 @@ macro_rules! over_both {
 over_both! {
     little_change_is_little_to_upload
     what_is_fetched_is_what_was_taken
+    a_large_table_goes_up_in_pieces
     only_what_is_not_at_hand_is_downloaded
     a_checkpoint_is_there_when_its_manifest_is
     damage_is_named_and_an_older_one_is_taken
@@ -71,6 +74,26 @@ async fn what_is_fetched_is_what_was_taken(stage: Stage) {
     fill(&mut fetched, 1_000..1_001, 8);
     stage.upload(&fetched, 8, now()).await.unwrap();
     assert_eq!(stage.listed().await, [(7, true), (8, true)]);
+}
+
+async fn a_large_table_goes_up_in_pieces(stage: Stage) {
+    let mut store = open(&stage.path("store"));
+    fill(&mut store, 0..10, 1);
+    // Noise, which does not pack: one table of about 20 MB.
+    let (mut batch, mut random) = (Batch::default(), 1_u64);
+    for row in 0..20_u8 {
+        let noise = (0..1 << 20).map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 56) as u8
+        });
+        batch.put(Column::Timers, timer_key(i64::from(row), "c"), noise.collect());
+    }
+    store.write(batch).unwrap();
+    let uploaded = stage.upload(&store, 1, now()).await.unwrap();
+    let largest = uploaded.manifest.files.iter().map(|file| file.size).max().unwrap();
+    assert!(largest > 17 << 20, "{largest}");
+    assert!(stage.fetch("fetched", 0).await.unwrap().found.is_some());
+    assert_eq!(contents(&stage.path("fetched")).timers, 20);
 }
 
 async fn only_what_is_not_at_hand_is_downloaded(stage: Stage) {
