@@ -11,6 +11,8 @@ mod backtest;
 mod demo;
 mod failure;
 mod history;
+mod journal;
+mod journal_record;
 mod rules;
 mod run;
 mod summary;
@@ -36,6 +38,7 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(args) => backtest::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
+        Command::Journal(args) => journal::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
