@@ -12,6 +12,8 @@ mod checkpoint;
 mod demo;
 mod failure;
 mod history;
+mod journal;
+mod journal_record;
 mod rules;
 mod run;
 mod summary;
@@ -38,6 +40,7 @@ enum Command {
     Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
+        Command::Journal(args) => journal::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
