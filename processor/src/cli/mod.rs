@@ -8,8 +8,13 @@
 
 mod arguments;
 mod backtest;
+mod checkpoint;
 mod demo;
 mod failure;
+mod history;
+mod journal;
+mod journal_record;
+mod rules;
 mod run;
 mod summary;
 
@@ -32,7 +37,10 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
+    Rules(rules::RulesArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -42,7 +50,10 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
+        Command::Journal(args) => journal::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

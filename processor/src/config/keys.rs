@@ -156,6 +156,18 @@ pub const KEYS: &[Key] = &[
     ),
     key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
     key(
+        "checkpoint.url",
+        Unset,
+        "Where checkpoints of the stores are kept: file:///DIRECTORY on a disk that outlives this machine, or\n\
+         s3://BUCKET/PREFIX with credentials, region and endpoint from the usual AWS_... variables. Left out: there are none.",
+    ),
+    key("checkpoint.interval", Text("10m"), "How often each partition's store is copied there (duration)."),
+    key(
+        "checkpoint.keep",
+        Text("2"),
+        "Verified checkpoints of a partition that are kept (number, 2 to 1000); older ones are removed.",
+    ),
+    key(
         "http.listen",
         Text("127.0.0.1:9464"),
         "Address of metrics and health (IP:PORT; port 0 takes a free one). It has no access control.",

@@ -32,7 +32,6 @@ const LINES_AT_ONCE: usize = 256;
 const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The producer of one transactional id, made anew whenever it must be.
-#[derive(Debug)]
 pub struct Publisher<M: Maker> {
     settings: KafkaSettings,
     maker: M,
@@ -62,18 +61,8 @@ impl<M: Maker> Publisher<M> {
         }
         let producer = self.maker.make(&self.settings)?;
         let started = producer.now().steady;
-        let elapsed = || producer.now().steady.duration_since(started);
-        loop {
-            match producer.init_transactions(self.settings.request_timeout) {
-                Ok(()) => break,
-                Err(error) if may_retry(&error) && elapsed() < FENCE_PATIENCE => {
-                    tracing::info!(%error, "waiting for the transaction coordinator");
-                }
-                Err(error) => return Err(self.not_fenced(&error)),
-            }
-            keep_alive()?;
-        }
-        let took_ms = elapsed().as_millis() as u64;
+        init_transactions(&producer, &self.settings, keep_alive)?;
+        let took_ms = producer.now().steady.duration_since(started).as_millis() as u64;
         tracing::info!(transactional_id = self.settings.transactional_id, took_ms, "producer ready");
         self.producer = Some(producer);
         Ok(())
@@ -156,14 +145,33 @@ impl<M: Maker> Publisher<M> {
         }
         committed.journal.iter().map(|record| record.offset).collect()
     }
+}
 
-    fn not_fenced(&self, trouble: &Trouble) -> WorldError {
-        let what = format!("the transactional id `{}` was not taken", self.settings.transactional_id);
-        match trouble.code {
-            Some(code) if errors::is_missing(code) => WorldError::Transient(format!("{what}: {trouble}")),
-            Some(code) => errors::of_code(what, code, &trouble.text),
-            None => WorldError::Transient(format!("{what}: {trouble}")),
+/// Takes the producer's transactional id: whatever another one has open is ended.
+///
+/// # Errors
+/// As [`Publisher::fence`].
+pub(super) fn init_transactions<P: Producer>(
+    producer: &P,
+    settings: &KafkaSettings,
+    keep_alive: &mut dyn FnMut() -> Result<(), WorldError>,
+) -> Result<(), WorldError> {
+    let started = producer.now().steady;
+    loop {
+        match producer.init_transactions(settings.request_timeout) {
+            Ok(()) => return Ok(()),
+            Err(trouble) if may_retry(&trouble) && producer.now().steady.duration_since(started) < FENCE_PATIENCE => {
+                tracing::info!(%trouble, "waiting for the transaction coordinator");
+            }
+            Err(trouble) => {
+                let what = format!("the transactional id `{}` was not taken", settings.transactional_id);
+                return Err(match trouble.code {
+                    Some(code) if !errors::is_missing(code) => errors::of_code(what, code, &trouble.text),
+                    _ => WorldError::Transient(format!("{what}: {trouble}")),
+                });
+            }
         }
+        keep_alive()?;
     }
 }
 
@@ -177,4 +185,10 @@ enum Ended {
 fn may_retry(trouble: &Trouble) -> bool {
     let passes = |code| remedy(code) == Remedy::Repeat && errors::is_transport(code);
     trouble.is_retriable || trouble.code.is_some_and(passes)
+}
+
+impl<M: Maker> std::fmt::Debug for Publisher<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("settings", &self.settings).field("skew", &self.skew).finish_non_exhaustive()
+    }
 }

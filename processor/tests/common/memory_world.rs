@@ -101,19 +101,13 @@ impl Stores for DiskStores {
         Ok(Fetched::Ready)
     }
 
-    fn take_checkpoint(
-        &mut self,
-        partition: PartitionId,
-        _store: &mut KeptStore,
-        facts: CheckpointFacts<'_>,
-    ) -> Result<(), StoreError> {
+    fn take_checkpoint(&mut self, partition: PartitionId, _store: &mut KeptStore, facts: CheckpointFacts<'_>) {
         let copy = self.disk.lock().unwrap().kept.get(&partition).cloned().unwrap_or_default();
         let mut checkpoints = self.checkpoints.lock().unwrap();
         let newest = checkpoints.entry(partition).or_default();
         if facts.position.journal_sequence > newest.0 {
             *newest = (facts.position.journal_sequence, copy);
         }
-        Ok(())
     }
 }
 

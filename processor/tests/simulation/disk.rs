@@ -2,6 +2,7 @@
 //! takes what was not synced, from the end. A store may be damaged, or be another one than the process left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash as _, Hasher};
 use std::rc::Rc;
 
 use tocsin::codec::rows::{self, DamagedRow, Position};
@@ -71,6 +72,12 @@ impl Disk {
     /// Every row of a store.
     pub fn rows(&self, partition: PartitionId) -> Vec<Row> {
         self.stores.get(&partition).map_or_else(Vec::new, |kept| rows_of(&kept.rows))
+    }
+
+    pub fn hash(&self, partition: PartitionId, hasher: &mut impl Hasher) {
+        for (column, key, value) in self.rows(partition) {
+            (column as u8, key, value).hash(hasher);
+        }
     }
 
     pub fn store(&self, partition: PartitionId) -> Option<&MemoryStore> {
@@ -362,26 +369,21 @@ impl Stores for SimStores {
         Ok(Fetched::Ready)
     }
 
-    fn take_checkpoint(
-        &mut self,
-        partition: PartitionId,
-        store: &mut SimStore,
-        facts: CheckpointFacts<'_>,
-    ) -> Result<(), StoreError> {
-        store.fails("take a checkpoint", true)?;
+    fn take_checkpoint(&mut self, partition: PartitionId, store: &mut SimStore, facts: CheckpointFacts<'_>) {
+        if store.fails("take a checkpoint", true).is_err() {
+            return;
+        }
         // Who takes checkpoints compares the checksums of what they hold.
         if store.with(|kept| !kept.damaged.is_empty()) {
-            self.sim.count("checkpoints refused of damaged stores");
-            return Err(failed(partition, "take a checkpoint"));
+            return self.sim.count("checkpoints refused of damaged stores");
         }
         let rows = store.with(|kept| kept.rows.clone());
         assert_eq!(position_of(&rows).as_ref(), Some(facts.position), "a checkpoint is of what was written");
         assert_eq!(facts.rules.number, facts.position.generation);
         let visible_at = self.sim.now() + self.sim.pick(&[0, 1_000, 30_000]);
         let taken = Checkpoint { position: facts.position.clone(), rows, visible_at, by: self.me };
-        self.sim.objects.borrow_mut().kept.entry(partition).or_default().push(taken);
+        self.sim.objects.borrow_mut().add(partition, taken, self.sim.now());
         self.sim.count("checkpoints taken");
-        Ok(())
     }
 }
 
@@ -394,6 +396,12 @@ pub struct Checkpoint {
     by: Me,
 }
 
+impl Checkpoint {
+    fn sequence(&self) -> i64 {
+        self.position.journal_sequence
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Objects {
     pub down_until: Millis,
@@ -401,6 +409,18 @@ pub struct Objects {
 }
 
 impl Objects {
+    /// Of those that are there, the newest two are kept.
+    fn add(&mut self, partition: PartitionId, taken: Checkpoint, now: Millis) {
+        let kept = self.kept.entry(partition).or_default();
+        kept.push(taken);
+        let mut there: Vec<i64> =
+            kept.iter().filter(|taken| taken.visible_at <= now).map(Checkpoint::sequence).collect();
+        there.sort_unstable();
+        if let Some(oldest) = there.len().checked_sub(2).map(|place| there[place]) {
+            kept.retain(|taken| taken.sequence() >= oldest);
+        }
+    }
+
     pub fn newest(&self, partition: PartitionId, now: Millis) -> Option<&Checkpoint> {
         let there = self.kept.get(&partition)?.iter().filter(|taken| taken.visible_at <= now);
         there.max_by_key(|taken| taken.position.journal_sequence)

@@ -2,6 +2,7 @@
 //! [`Sim::point`], where it may die, or stand still while everybody else goes on.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{Hash as _, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub struct Sim {
     pub is_calm: Cell<bool>,
     pub no_idle: Cell<bool>,
     depth: Cell<u32>,
-    trace: Cell<u64>,
+    trace: RefCell<Fnv>,
     pub is_shown: bool,
 }
 
@@ -108,7 +109,7 @@ impl Sim {
             is_calm: Cell::new(false),
             no_idle: Cell::new(false),
             depth: Cell::new(0),
-            trace: Cell::new(0xcbf2_9ce4_8422_2325),
+            trace: RefCell::default(),
             is_shown,
             plan,
         })
@@ -144,12 +145,8 @@ impl Sim {
 
     /// Adds to what two runs of a seed must have in common.
     pub fn note(&self, me: Option<Me>, what: &str, number: i64) {
-        let mut hash = self.trace.get();
-        let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        what.bytes().for_each(&mut add);
-        let slot = me.map_or(-1, |me| me.slot as i64);
-        (number ^ (slot << 32) ^ (self.now() << 8)).to_le_bytes().into_iter().for_each(&mut add);
-        self.trace.set(hash);
+        let mut trace = self.trace.borrow_mut();
+        (what, number, self.now(), me.map(|me| me.slot)).hash(&mut *trace);
         if self.is_shown {
             let who = me.map_or(String::new(), |me| format!("m{}#{}", me.slot, me.process));
             println!("{:>12} {who:>6} {}{what} {number}", self.now() - BASE, "  ".repeat(self.depth.get() as usize));
@@ -356,17 +353,17 @@ impl Sim {
     pub fn hash(&self) -> u64 {
         let broker = self.broker.borrow();
         let logs = broker.events.iter().chain(&broker.journal).chain([&broker.alerts, &broker.letters]);
-        let mut left = String::new();
+        let mut hash = Fnv::default();
         for entry in logs.flat_map(|log| &log.entries) {
-            left.push_str(&format!("{entry:?}"));
+            entry.hash(&mut hash);
         }
         for slot in &self.slots {
             let disk = slot.disk.borrow();
-            (0..self.plan.partitions).for_each(|partition| left.push_str(&format!("{:?}", disk.rows(partition))));
+            (0..self.plan.partitions).for_each(|partition| disk.hash(partition, &mut hash));
         }
         drop(broker);
-        self.note(None, "left", tocsin_core::event::stable_hash(&left) as i64);
-        self.trace.get()
+        self.note(None, "left", hash.finish() as i64);
+        self.trace.borrow().finish()
     }
 
     /// Lets go of the processes, which hold on to this.
@@ -501,6 +498,28 @@ impl Sim {
         let clients = self.clients.borrow();
         let alive: Vec<_> = clients.iter().enumerate().filter(|(_, client)| !client.dead).collect();
         format!("live: {:?}, group: {:?}, clients: {alive:?}", broker.live, broker.group)
+    }
+}
+
+/// The FNV-1a hash: the same in every process.
+#[derive(Clone, Copy, Debug)]
+pub struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as Librd};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::producer::{Addressed, Maker, Moment, Producer, Trouble};
@@ -17,12 +17,10 @@ use crate::task::world::{Offset, PartitionId, WorldError};
 #[derive(Clone, Copy, Debug)]
 pub struct Librdkafka;
 
-pub struct Client(BaseProducer<Reports>);
-
 impl Maker for Librdkafka {
-    type Producer = Client;
+    type Producer = BaseProducer<Reports>;
 
-    fn make(&self, settings: &KafkaSettings) -> Result<Client, WorldError> {
+    fn make(&self, settings: &KafkaSettings) -> Result<BaseProducer<Reports>, WorldError> {
         let making = settings.publisher_client().create_with_context(Reports::default());
         let producer: BaseProducer<Reports> = making.map_err(|error| errors::making("producer", &error))?;
         // Else the first record of each topic waits for the topic to be known.
@@ -32,19 +30,19 @@ impl Maker for Librdkafka {
                 break;
             }
         }
-        Ok(Client(producer))
+        Ok(producer)
     }
 }
 
-impl Producer for Client {
+impl Producer for BaseProducer<Reports> {
     type Membership = ConsumerGroupMetadata;
 
     fn init_transactions(&self, patience: Duration) -> Result<(), Trouble> {
-        Ok(self.0.init_transactions(patience)?)
+        Ok(Librd::init_transactions(self, patience)?)
     }
 
     fn begin_transaction(&self) -> Result<(), Trouble> {
-        Ok(self.0.begin_transaction()?)
+        Ok(Librd::begin_transaction(self)?)
     }
 
     fn send(&self, record: &Addressed<'_>) -> Result<(), Trouble> {
@@ -57,15 +55,15 @@ impl Producer for Client {
                 |owned: OwnedHeaders, (key, value): &(&str, Vec<u8>)| owned.insert(Header { key, value: Some(value) });
             message.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), add));
         }
-        self.0.send(message).map_err(|(error, _)| error.into())
+        BaseProducer::send(self, message).map_err(|(error, _)| error.into())
     }
 
     fn in_flight(&self) -> usize {
-        usize::try_from(self.0.in_flight_count()).unwrap_or(0)
+        usize::try_from(self.in_flight_count()).unwrap_or(0)
     }
 
     fn poll(&self, wait: Duration) {
-        self.0.poll(wait);
+        BaseProducer::poll(self, wait);
     }
 
     fn send_offsets(
@@ -79,28 +77,22 @@ impl Producer for Client {
         for (partition, offset) in offsets {
             list.add_partition_offset(topic, *partition, Position::Offset(*offset))?;
         }
-        Ok(self.0.send_offsets_to_transaction(&list, membership, patience)?)
+        Ok(self.send_offsets_to_transaction(&list, membership, patience)?)
     }
 
     fn commit_transaction(&self, patience: Duration) -> Result<(), Trouble> {
-        Ok(self.0.commit_transaction(patience)?)
+        Ok(Librd::commit_transaction(self, patience)?)
     }
 
     fn abort_transaction(&self, patience: Duration) -> Result<(), Trouble> {
-        Ok(self.0.abort_transaction(patience)?)
+        Ok(Librd::abort_transaction(self, patience)?)
     }
 
     fn reports(&self) -> &Reports {
-        self.0.context()
+        self.context()
     }
 
     fn now(&self) -> Moment {
         Moment { steady: Instant::now(), wall: clock::now() }
-    }
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BaseProducer")
     }
 }

@@ -8,7 +8,7 @@ use tocsin_core::time::Millis;
 use super::TxId;
 
 /// A record, or a marker that ends a transaction here. Markers take an offset each, so offsets have gaps for readers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Entry {
     pub data: Option<Data>,
     /// What the record says.
@@ -18,7 +18,7 @@ pub struct Entry {
     pub tx: Option<TxId>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Data {
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
