@@ -84,4 +84,32 @@ fn whatever_goes_wrong_every_alert_is_published_once() {
 }
 
 /// What a few hundred seeds must come to, so that they do not quietly stop testing it.
-const EXPECTED: [&str; 5] = ["alerts", "dead letters", "crashes", "pauses", "ticks"];
+const EXPECTED: [&str; 27] = [
+    "alerts",
+    "dead letters",
+    "crashes",
+    "pauses",
+    "clean stops",
+    "sessions expired",
+    "assignments lost",
+    "members back under another name with what they held",
+    "members cut off",
+    "static members fenced",
+    "processes fenced",
+    "commits that nobody told of",
+    "late EndTxn refused",
+    "open transactions ended by a successor",
+    "transactions timed out by the broker",
+    "transactions published again in a new generation",
+    "offsets of another generation refused",
+    "requests of fenced producers refused",
+    "upstream transactions",
+    "ticks",
+    "drains that were cut",
+    "sweeps that were cut",
+    "stores after a loss of power",
+    "stores set aside",
+    "checkpoints fetched",
+    "retention up to a checkpoint",
+    "replays compared",
+];
