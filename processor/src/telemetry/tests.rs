@@ -179,6 +179,10 @@ fn checkpoints_are_counted_and_aged() {
     uploaded.emit(&metrics);
     CheckpointUploaded { partition: 4, ..uploaded }.emit(&metrics);
     check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 600"#]);
+    for (kept_s, at_risk) in [(0, " 0"), (1_201, " 0"), (1_199, " 1")] {
+        metrics.set_log_retention(Duration::from_secs(kept_s));
+        check(&metrics, "tocsin_checkpoints_at_risk", &[at_risk]);
+    }
     gauges.set_checkpoint_time(2_000_000);
     check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 0"#]);
     CheckpointFailed { topic, partition: 3, stage: CheckpointFailure::Upload, error: "down" }.emit(&metrics);
@@ -257,6 +261,7 @@ fn names_keep_to_the_rules_of_prometheus() {
             "tocsin_partitions_restoring",
             "tocsin_cached_customers",
             "tocsin_feed_broken",
+            "tocsin_checkpoints_at_risk",
             "tocsin_rules_generation",
             "tocsin_rules_newest_generation",
             "tocsin_sweep_customers",
