@@ -59,7 +59,7 @@ pub(super) struct Record<'a> {
 
 /// As whom a consumer speaks in its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Membership {
+pub struct Membership {
     /// -1 outside of the group.
     pub generation: i32,
     /// Empty outside of the group.
