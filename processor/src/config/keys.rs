@@ -94,8 +94,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "kafka.static_membership",
-        Text("false"),
-        "Keep the partitions over a restart within session_timeout (true or false). Needs a stable `instance`.",
+        Text("true"),
+        "Keep the partitions over a restart within session_timeout, so that a process that was killed goes on at once\n\
+         when it comes back (true or false). Needs an `instance` that is the same after a restart; where it is not, a\n\
+         stopped process would keep its partitions from others for session_timeout: set false there.",
     ),
     key(
         PROPERTIES,

@@ -71,6 +71,9 @@ where
     metrics.expect_dead_letters(&REASONS);
     metrics.expect_dead_letters(&REFUSALS);
     let findings = check_topics(config)?;
+    if let Some(kept) = findings.log_retention() {
+        metrics.set_log_retention(kept);
+    }
     let maker = RuleMaker { schemas: plan.schemas.clone(), history: config.time.history };
     let (rulebook, reader) = rulebook::open(&kafka_settings(config, 0), &maker, plan.rules.as_ref(), &metrics)?;
     let health = Health::new(config.workers, STUCK_AFTER);

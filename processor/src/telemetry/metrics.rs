@@ -105,6 +105,11 @@ impl Metrics {
         }
     }
 
+    /// How long the topics keep what a replay needs; checkpoints must not come near that age.
+    pub fn set_log_retention(&self, kept: Duration) {
+        self.partitions.set_log_retention(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    }
+
     /// Assigned partitions that are not running yet, in order.
     #[must_use]
     pub fn restoring(&self) -> Vec<(String, i32)> {

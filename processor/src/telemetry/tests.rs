@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tocsin_core::alert::TransitionKind;
 use tocsin_core::event::Catalog;
-use tocsin_core::rule::{Presentation, Rule, RuleKey};
+use tocsin_core::rule::{Presentation, Rule, RuleKey, RuleSet};
 
 use super::*;
 
@@ -179,6 +179,10 @@ fn checkpoints_are_counted_and_aged() {
     uploaded.emit(&metrics);
     CheckpointUploaded { partition: 4, ..uploaded }.emit(&metrics);
     check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 600"#]);
+    for (kept_s, at_risk) in [(0, " 0"), (1_201, " 0"), (1_199, " 1")] {
+        metrics.set_log_retention(Duration::from_secs(kept_s));
+        check(&metrics, "tocsin_checkpoints_at_risk", &[at_risk]);
+    }
     gauges.set_checkpoint_time(2_000_000);
     check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 0"#]);
     CheckpointFailed { topic, partition: 3, stage: CheckpointFailure::Upload, error: "down" }.emit(&metrics);
@@ -237,6 +241,20 @@ fn a_partition_is_shown_while_it_is_assigned() {
 }
 
 #[test]
+fn generations_of_rules_show_and_their_rules_are_expected() {
+    let metrics = metrics();
+    check(&metrics, "tocsin_rules_newest_generation", &[" 0"]);
+    let rules = RuleSet { rules: vec![Arc::new(rule())], ..RuleSet::default() };
+    GenerationRead { generation: 7, fingerprint: "0", applied_by: "ann@desk", rules: &rules }.emit(&metrics);
+    check(&metrics, "tocsin_rules_newest_generation", &[" 7"]);
+    assert_eq!(lines(&metrics, "tocsin_alerts_total").len(), 3, "a first alert is an increase");
+    for _ in 0..2 {
+        RulesUnreachable { reason: "no answer" }.emit(&metrics);
+    }
+    check(&metrics, "tocsin_rules_unreachable_total", &[" 2"]);
+}
+
+#[test]
 fn the_text_is_what_prometheus_reads() {
     let metrics = metrics();
     metrics.count_timers_judged(1);
@@ -257,6 +275,7 @@ fn names_keep_to_the_rules_of_prometheus() {
             "tocsin_partitions_restoring",
             "tocsin_cached_customers",
             "tocsin_feed_broken",
+            "tocsin_checkpoints_at_risk",
             "tocsin_rules_generation",
             "tocsin_rules_newest_generation",
             "tocsin_sweep_customers",

@@ -54,11 +54,11 @@ pub struct Log {
 
 pub type SharedLog = Arc<Mutex<Log>>;
 /// The stores of one machine.
-pub type Disk = Arc<Mutex<Kept>>;
+pub type Disk = Arc<Mutex<Shelf>>;
 
 /// What is kept, and what is open: as with a database, one store opens once at a time.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Shelf {
     pub kept: BTreeMap<PartitionId, MemoryStore>,
     /// What was set aside, and why.
     pub aside: Vec<(PartitionId, String)>,
