@@ -85,7 +85,7 @@ impl Plan {
             retention: if objects { rng.pick(&[0, 5]) } else { 0 },
             objects,
             objects_down: rng.pick(&[0, 0, 5]),
-            skew: rng.pick(&[0, 0, 0, 2 * SECOND, 50 * SECOND]),
+            skew: rng.pick(&[0, 0, 0, 0, 2 * SECOND, 50 * SECOND, 3 * MINUTE]),
             upstream_transactions: rng.pick(&[0, 0, 30]),
             bad_records: rng.pick(&[0, 3]),
             loop_settings: LoopSettings::new(rng, objects),
