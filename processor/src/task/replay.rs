@@ -13,7 +13,8 @@ use crate::codec::journal::Step;
 use crate::store::{Store, StoreError};
 use crate::telemetry::ReplayDiverged;
 
-/// Repeats what a journal record tells.
+/// Repeats what a journal record tells. `done` counts its steps that are done; with an error that passes, the next call goes on
+/// from there.
 ///
 /// # Errors
 /// [`WorldError::Fatal`] if it does not follow on what the task has done, was made under another context, or brings other
@@ -23,6 +24,7 @@ pub fn record<W: World, S: Store>(
     shared: &Shared,
     task: &mut Task<S>,
     logged: &Logged,
+    done: &mut usize,
 ) -> Result<(), WorldError> {
     let record = read(task.partition, logged)?;
     let wrong = |what: String| {
@@ -56,8 +58,10 @@ pub fn record<W: World, S: Store>(
             check_rules(shared, task.partition, *generation, fingerprint)?;
         }
     }
-    for step in &record.steps {
+    for step in record.steps.iter().skip(*done) {
+        // Half a run goes on by itself: what was taken in is behind.
         replay_step(world, shared, task, step)?;
+        *done += 1;
     }
     let partition = task.partition;
     if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
