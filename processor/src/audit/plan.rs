@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tocsin_core::time::Millis;
 
-use super::survey::{Link, Span, Survey};
+use super::survey::{Link, Survey};
 use crate::task::world::Offset;
 
 /// A store to begin with, as it stood behind a journal record.
@@ -77,7 +77,6 @@ pub struct Known<'a> {
     pub events: Offset,
     /// Name of the events topic.
     pub topic: &'a str,
-    pub span: Span,
 }
 
 impl Plan {

@@ -232,7 +232,7 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             let bases = self.bases.list(partition)?;
             let events = self.ends.events.get(partition as usize).map_or(0, |events| events.start);
             let topic = self.shared.topic.as_str();
-            let known = Known { survey: &survey, journal, events, topic, span: self.span };
+            let known = Known { survey: &survey, journal, events, topic };
             let plan = Plan::make(known, &bases);
             if let (Some(start), Some(last)) = (&plan.start, &survey.last) {
                 self.meter.expect(last.to.next(topic).unwrap_or(0) - start.next());
