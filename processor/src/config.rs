@@ -157,13 +157,6 @@ impl Config {
         self.client_id(worker)
     }
 
-    /// The transactional id of whoever publishes a generation of the rules: of two at one time, the later one fences the
-    /// earlier.
-    #[must_use]
-    pub fn rules_transactional_id(&self) -> String {
-        format!("{}.rules", self.application)
-    }
-
     /// How a worker is called at the broker; also its `group.instance.id` with `static_membership`.
     #[must_use]
     pub fn client_id(&self, worker: usize) -> String {

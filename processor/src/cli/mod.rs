@@ -10,6 +10,8 @@ mod arguments;
 mod backtest;
 mod demo;
 mod failure;
+mod history;
+mod rules;
 mod run;
 mod summary;
 
@@ -33,6 +35,7 @@ enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
     Demo(demo::DemoArgs),
+    Rules(rules::RulesArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
         Command::Demo(args) => demo::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

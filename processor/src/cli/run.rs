@@ -1,12 +1,11 @@
 //! `tocsin run`: the service.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
-use tocsin::config::keys::NAMED_FLAGS;
-use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
-use tocsin::service::{self, Plan};
+use tocsin::codec::schemas::Schemas;
+use tocsin::config::Config;
+use tocsin::service::{self, OwnRules, Plan};
 #[cfg(not(feature = "rocksdb"))]
 use tocsin::store::MemoryStore;
 use tocsin::store::StoreError;
@@ -15,13 +14,16 @@ use tocsin::store::{RocksOptions, RocksStore};
 use tocsin::task::world::{OpenOnly, PartitionId};
 use tocsin::telemetry::logging;
 
-use super::arguments;
+use super::arguments::{self, ConfigArgs};
 use super::failure::Failure;
 
 const EXAMPLES: &str = "\
 Settings come from three places, each over the ones before it: the file of --config, the environment, and flags. Every \
 setting has one name; `kafka.bootstrap` is the key `bootstrap` of the section `kafka` in the file, the variable \
 TOCSIN_KAFKA__BOOTSTRAP, and --set kafka.bootstrap=... as a flag.
+
+Without `rules`, the rules are those that `tocsin rules apply` published, and it waits for a first generation. With \
+`rules`, they are published at start if they are not the newest generation: meant for a single process.
 
 Examples:
   tocsin run --bootstrap localhost:9092 --rules rules/
@@ -35,23 +37,14 @@ Exit codes: 0 ended as it was told to, 1 failed, 2 the configuration or the rule
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// Configuration file (YAML)
-    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
-    config: Option<PathBuf>,
-
-    /// Set one setting, such as --set commit.interval=50ms; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Kafka brokers to start from [setting: `kafka.bootstrap`]
-    #[arg(long, value_name = "HOST:PORT,...")]
-    bootstrap: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
 
     /// Where the stores are kept [setting: `state_dir`]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 
-    /// A rule file, or a directory of rule files [setting: `rules`]
+    /// A rule file, or a directory of rule files, to be published at start [setting: `rules`]
     #[arg(long, value_name = "FILE|DIR")]
     rules: Option<String>,
 
@@ -60,23 +53,9 @@ pub struct RunArgs {
     print_config: bool,
 }
 
-impl RunArgs {
-    fn sources(&self) -> Sources {
-        let values = [&self.bootstrap, &self.state_dir, &self.rules];
-        let named = NAMED_FLAGS.into_iter().zip(values).filter_map(|((flag, key), value)| {
-            let value = value.clone()?;
-            Some(Flag::Named { flag, key, value })
-        });
-        Sources {
-            file: self.config.clone(),
-            environment: std::env::vars_os().collect(),
-            flags: self.set.iter().cloned().map(Flag::Set).chain(named).collect(),
-        }
-    }
-}
-
 pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
-    let given = Given::read(&args.sources());
+    let named = [("--state-dir", "state_dir", &args.state_dir), ("--rules", "rules", &args.rules)];
+    let given = args.config.given(&named);
     if args.print_config {
         print(&given.to_yaml())?;
         // Also of use while something is still missing, but then not a success.
@@ -91,13 +70,17 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
 /// Runs until told to end. Logging is set up, the configuration is checked.
 fn start(config: Config) -> anyhow::Result<()> {
     let schemas = arguments::schemas(config.schemas.as_deref())?;
-    let Some(rules) = &config.rules else {
-        return Err(Failure::unusable("`rules` is not given").hint("set it in the file, or by --rules").into());
-    };
-    let rules = arguments::rules(rules, &schemas, config.time.history)?;
+    let rules = own_rules(&config, &schemas)?;
     let stop = service::stop_on_signals()?;
     let open = open_stores(&config)?;
     service::start(&Plan { config, rules, schemas }, stop, &OpenOnly(open))?.wait()
+}
+
+/// The rules that the configuration names, if it names any, to be published at start.
+fn own_rules(config: &Config, schemas: &Schemas) -> anyhow::Result<Option<OwnRules>> {
+    let Some(path) = &config.rules else { return Ok(None) };
+    let (files, _) = arguments::rule_files(path, schemas, config.time.history)?;
+    Ok(Some(OwnRules { files, applied_by: format!("tocsin-run@{}", config.instance) }))
 }
 
 /// How the store of a partition is opened: a directory of its own below the state directory.

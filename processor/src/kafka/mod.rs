@@ -8,6 +8,8 @@
 //!    ├ publisher ── the transactional producer
 //!    ├ reader ───── journal and events, read again
 //!    └ edges ────── where partitions begin and end
+//!  browser ─── topics from outside, for tools
+//!  generations ── the topic of the rules: read, followed, written by one at a time
 //!  native ──── reading in batches: the one place with `unsafe`
 //! ```
 //!
@@ -19,9 +21,11 @@
 //! - The broker fences a transaction that ran out of time as if another producer had come (`publisher::attempt`).
 //! - Who reads committed records is told the last stable offset for the end (`edges`).
 
+mod browser;
 mod clock;
 mod edges;
 mod errors;
+pub mod generations;
 mod group;
 mod log;
 mod native;
@@ -32,5 +36,6 @@ mod settings;
 pub mod topics;
 mod world;
 
+pub use browser::{Browser, Extent};
 pub use settings::KafkaSettings;
 pub use world::KafkaWorld;

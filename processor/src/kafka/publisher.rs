@@ -19,7 +19,7 @@ mod attempt;
 mod reports;
 
 use attempt::{Attempt, Committed, Failure};
-use reports::Reports;
+pub(in crate::kafka) use reports::Reports;
 
 /// How long a transaction is tried again because the group moves on under it.
 const GENERATION_PATIENCE: Duration = Duration::from_secs(5);
@@ -57,16 +57,7 @@ impl Publisher {
         }
         let started = Instant::now();
         let producer = self.make()?;
-        loop {
-            match producer.init_transactions(self.settings.request_timeout) {
-                Ok(()) => break,
-                Err(error) if may_retry(&error) && started.elapsed() < FENCE_PATIENCE => {
-                    tracing::info!(%error, "waiting for the transaction coordinator");
-                }
-                Err(error) => return Err(self.not_fenced(&error)),
-            }
-            keep_alive()?;
-        }
+        init_transactions(&producer, &self.settings, keep_alive)?;
         let took_ms = started.elapsed().as_millis() as u64;
         tracing::info!(transactional_id = self.settings.transactional_id, took_ms, "producer ready");
         self.producer = Some(Live(producer));
@@ -154,10 +145,27 @@ impl Publisher {
         }
         Ok(producer)
     }
+}
 
-    fn not_fenced(&self, error: &KafkaError) -> WorldError {
-        let what = format!("the transactional id `{}` was not taken", self.settings.transactional_id);
-        errors::asking(what, error)
+/// Takes the producer's transactional id: whatever another one has open is ended.
+pub(super) fn init_transactions(
+    producer: &BaseProducer<Reports>,
+    settings: &KafkaSettings,
+    keep_alive: &mut dyn FnMut() -> Result<(), WorldError>,
+) -> Result<(), WorldError> {
+    let started = Instant::now();
+    loop {
+        match producer.init_transactions(settings.request_timeout) {
+            Ok(()) => return Ok(()),
+            Err(error) if may_retry(&error) && started.elapsed() < FENCE_PATIENCE => {
+                tracing::info!(%error, "waiting for the transaction coordinator");
+            }
+            Err(error) => {
+                let what = format!("the transactional id `{}` was not taken", settings.transactional_id);
+                return Err(errors::asking(what, &error));
+            }
+        }
+        keep_alive()?;
     }
 }
 

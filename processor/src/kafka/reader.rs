@@ -119,7 +119,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`WorldError::Pending`] while one does.
-    pub fn stable_bounds(
+    pub fn settled_bounds(
         &self,
         topic: &str,
         partition: PartitionId,
@@ -181,12 +181,19 @@ impl Reader {
     }
 
     fn stable_offset(&self, topic: &str, partition: PartitionId) -> Result<Offset, WorldError> {
-        match self.client.consumer().fetch_watermarks(topic, partition, self.settings.request_timeout) {
-            Ok((_, stable)) => Ok(stable),
-            Err(error) => {
-                Err(errors::asking(format_args!("the stable end of partition {partition} of {topic}"), &error))
-            }
-        }
+        Ok(self.stable_bounds(topic, partition)?.1)
+    }
+
+    /// The first offset of a partition, and its last stable one.
+    pub fn stable_bounds(&self, topic: &str, partition: PartitionId) -> Result<(Offset, Offset), WorldError> {
+        let bounds = self.client.consumer().fetch_watermarks(topic, partition, self.settings.request_timeout);
+        bounds
+            .map_err(|error| errors::asking(format_args!("the stable end of partition {partition} of {topic}"), &error))
+    }
+
+    /// To ask what does not concern what is being read.
+    pub fn consumer(&self) -> &BaseConsumer<QuietContext> {
+        self.client.consumer()
     }
 
     /// Makes the next item the first at or after the beginning of the stretch.

@@ -177,7 +177,7 @@ impl<T: Stores> World for KafkaWorld<T> {
     }
 
     fn journal_bounds(&mut self, partition: PartitionId) -> Result<Range<Offset>, WorldError> {
-        self.reader.stable_bounds(&self.settings.journal_topic, partition, &self.edges)
+        self.reader.settled_bounds(&self.settings.journal_topic, partition, &self.edges)
     }
 
     fn journal(

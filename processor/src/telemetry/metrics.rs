@@ -15,6 +15,7 @@ use super::idle::IdleMetrics;
 use super::input::InputMetrics;
 use super::partitions::{PartitionCollector, Partitions};
 use super::registrar::{DURATIONS, Registrar, info};
+use super::rules::RulesMetrics;
 use super::store::StoreMetrics;
 use super::throttle::Throttle;
 use super::transactions::TransactionMetrics;
@@ -30,6 +31,7 @@ pub struct Metrics {
     pub(super) transactions: TransactionMetrics,
     pub(super) store: StoreMetrics,
     pub(super) idle: IdleMetrics,
+    pub(super) rules: RulesMetrics,
     poll_duration: Histogram,
     apply_duration: Histogram,
     batch_events: Histogram,
@@ -70,6 +72,7 @@ impl Metrics {
             transactions: TransactionMetrics::register(r)?,
             store: StoreMetrics::register(r)?,
             idle: IdleMetrics::register(r)?,
+            rules: RulesMetrics::register(r)?,
             poll_duration: r.histogram("tocsin_poll_duration_seconds", "Time to poll Kafka once.", DURATIONS)?,
             apply_duration: r.histogram("tocsin_apply_duration_seconds", "Time to judge one batch.", DURATIONS)?,
             batch_events: r.histogram("tocsin_batch_events", "Events in one batch.", &batches)?,

@@ -35,6 +35,6 @@ pub use input::{
 };
 pub use metrics::Metrics;
 pub use partitions::PartitionGauges;
-pub use rules::RulesAdopted;
+pub use rules::{GenerationRead, RulesAdopted, RulesUnreachable, RulesUnusable};
 pub use store::{CheckpointNotTaken, ReplayDiverged, StoreBroken, StoreSetAside, StoreWritten};
 pub use transactions::{FailedOutcome, TransactionCommitted, TransactionFailed};

@@ -213,6 +213,7 @@ fn names_keep_to_the_rules_of_prometheus() {
             "tocsin_cached_customers",
             "tocsin_feed_broken",
             "tocsin_rules_generation",
+            "tocsin_rules_newest_generation",
             "tocsin_sweep_customers",
         ];
         let fine = units.iter().any(|unit| name.ends_with(unit)) || unitless.contains(&name.as_str());

@@ -14,7 +14,7 @@ use super::{Engine, alert_of, life, put_alert};
 use crate::alert::Transition;
 use crate::customer::{AlertState, Customer, LastSeen};
 use crate::rule::{Rule, RuleKey, Silence};
-use crate::time::Millis;
+use crate::time::{Duration, Millis};
 
 /// What a change of the rule set asks of every customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Change {
             old.end(customer, customer_id, place, clock, out);
         }
         self.forget_ended(customer, clock);
-        self.remember_silences(new, customer, clock);
+        self.remember_silences(new, customer);
         for &place in &self.judged {
             new.judge_by(life::step_changed, customer, customer_id, place, clock, out);
         }
@@ -89,14 +89,14 @@ impl Change {
         customer.changed |= customer.alerts.len() != held;
     }
 
-    fn remember_silences(&self, new: &Engine, customer: &mut Customer, clock: Millis) {
+    fn remember_silences(&self, new: &Engine, customer: &mut Customer) {
         let held = customer.silences.len();
         customer.silences.retain(|seen| self.asked.binary_search(&seen.key).is_ok());
         customer.changed |= customer.silences.len() != held;
         for &place in &self.found {
             let silence = &new.rules().silences[place];
             if customer.last_seen(silence.key).is_none() {
-                find_silence(customer, silence, clock - new.settings.history);
+                find_silence(customer, silence, new.settings.history);
             }
         }
     }
@@ -131,20 +131,22 @@ impl Engine {
     }
 }
 
-/// Finds the latest event that a silence counts from, at or after `horizon`: further back than the history nobody looks,
-/// whether or not the chunk it is in happens to be held still.
-fn find_silence(customer: &mut Customer, silence: &Silence, horizon: Millis) {
+/// Finds the latest event that a silence counts from, among those of the history before the customer's latest one. A chunk
+/// may hold older ones still; they do not count, so that nothing depends on how events are kept.
+fn find_silence(customer: &mut Customer, silence: &Silence, history: Duration) {
+    let Some(latest) = customer.latest else { return };
     // Those of the same instant that arrived later.
     let mut later: Vec<Box<str>> = Vec::new();
-    let mut instant = None;
+    let mut instant = latest;
     let mut found = None;
-    for entry in customer.timeline.backwards(Millis::MAX).take_while(|entry| entry.occurred_at >= horizon) {
+    for entry in customer.timeline.backwards(latest).take_while(|entry| entry.occurred_at >= latest - history) {
         let Some(record) = entry.record() else { continue };
-        if instant.replace(entry.occurred_at) != Some(entry.occurred_at) {
+        if entry.occurred_at != instant {
+            instant = entry.occurred_at;
             later.clear();
         }
         if silence.selector.select(record).is_some() {
-            found = Some(LastSeen { key: silence.key, at: entry.occurred_at, event_id: record.id().into() });
+            found = Some(LastSeen { key: silence.key, at: instant, event_id: record.id().into() });
             break;
         }
         later.push(record.id().into());

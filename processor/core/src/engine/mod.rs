@@ -131,7 +131,7 @@ impl Engine {
             self.judge_through(customer, event.customer_id, at - 1, out);
         }
         let is_first = customer.first_seen.is_none_or(|first| at < first);
-        self.remember(customer, at, event.record, clock.map_or(at, |clock| clock.max(at)));
+        self.remember(customer, at, event.record);
         let now = late.unwrap_or(at);
         let rules = if is_first { &self.every_rule[..] } else { self.concerned(event.record.type_id()) };
         self.judge_concerned(customer, event.customer_id, rules, now, out);
@@ -167,9 +167,10 @@ impl Engine {
     }
 
     /// Adds the event to all that is kept of the customer.
-    fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>, clock: Millis) {
+    fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
         customer.changed = true;
-        customer.latest = customer.latest.max(Some(at));
+        let latest = customer.latest.map_or(at, |latest| latest.max(at));
+        customer.latest = Some(latest);
         customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
         customer.timeline.insert(at, record);
         for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
@@ -185,7 +186,8 @@ impl Engine {
         if record.type_id() == self.profile {
             customer.attributes_changed |= customer.attributes.apply(at, record);
         }
-        let horizon = clock - self.settings.history;
+        // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
+        let horizon = latest - self.settings.history;
         if customer.timeline.forget_before(horizon) {
             for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
                 *held = held.filter(|held| !held.reaches(window, horizon));

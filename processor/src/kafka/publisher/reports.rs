@@ -18,14 +18,14 @@ use crate::kafka::{clock, log};
 use crate::task::world::{Offset, PartitionId};
 
 /// Mark of a record: 0 for outputs, for journal records their place in the transaction plus one.
-pub(super) type Mark = usize;
+pub(in crate::kafka) type Mark = usize;
 
 /// The mark of all records whose offset nobody asks for.
 pub(super) const OUTPUT: Mark = 0;
 
 /// A journal record that the broker has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delivered {
+pub(in crate::kafka) struct Delivered {
     pub offset: Offset,
     /// By the broker's clock, if it stamps the topic's records.
     pub appended: Option<Millis>,
@@ -35,7 +35,7 @@ pub(super) struct Delivered {
 
 /// A record that the broker does not have, or that nobody knows of.
 #[derive(Clone, Debug)]
-pub(super) struct Undelivered {
+pub(in crate::kafka) struct Undelivered {
     pub topic: String,
     pub partition: PartitionId,
     pub bytes: usize,
@@ -43,7 +43,7 @@ pub(super) struct Undelivered {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Reports {
+pub(in crate::kafka) struct Reports {
     state: Mutex<State>,
 }
 

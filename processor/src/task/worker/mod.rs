@@ -7,6 +7,9 @@
 //! A transaction begins only when everything in it is ready. Whatever goes wrong, there is one way on: drop what is in
 //! memory, restore, go live.
 
+mod membership;
+mod publish;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,18 +18,14 @@ use std::time::{Duration, Instant};
 use tocsin_core::partition::{Drained, Swept};
 use tocsin_core::time::Millis;
 
-use super::inbox::Inbox;
-use super::outbox::Outbox;
-use super::partition_task::{Audience, Task};
-use super::restore::Restored;
-use super::restoring::{Ready, Restoring};
-use super::world::{Arrival, PartitionId, Rebalance, StoreOf, Transaction, World, WorldError};
-use super::{Shared, idle};
-use crate::store::Store as _;
+use crate::task::inbox::Inbox;
+use crate::task::outbox::Outbox;
+use crate::task::partition_task::{Audience, Task};
+use crate::task::restoring::Restoring;
+use crate::task::world::{Arrival, PartitionId, Rebalance, StoreOf, World, WorldError};
+use crate::task::{Shared, idle};
 use crate::telemetry::{
-    CheckpointNotTaken, FailedOutcome, FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges,
-    PartitionRevoked, Rebalanced, RestoreDone, RulesAdopted, StoreBroken, StoreWritten, TransactionCommitted,
-    TransactionFailed,
+    FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges, RulesAdopted, StoreBroken,
 };
 
 /// Tells workers to stop.
@@ -276,211 +275,6 @@ impl<W: World> Worker<W> {
         }
     }
 
-    fn is_time_to_publish(&self) -> bool {
-        self.outbox.len() >= self.shared.commit.max_batch || self.until_next_commit().is_zero()
-    }
-
-    fn has_progress(&self) -> bool {
-        self.tasks.values().any(|running| running.task.has_progress())
-    }
-
-    /// Zero if it is time; long if there is nothing to publish.
-    fn until_next_commit(&self) -> Duration {
-        if !self.has_progress() {
-            return Duration::MAX;
-        }
-        let commit = &self.shared.commit;
-        let interval = if self.outbox.is_empty() { commit.interval } else { commit.min_interval };
-        let left = interval - (self.world.now() - self.last_commit);
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
-    }
-
-    /// Publishes all that was found since the last time, with offsets and journal, in one transaction.
-    fn publish(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        let mut found = self.outbox.take();
-        let mut transaction = Transaction {
-            alerts: std::mem::take(&mut found.alerts),
-            dead_letters: std::mem::take(&mut found.dead_letters),
-            ..Transaction::default()
-        };
-        let mut touched: Vec<&mut Task<StoreOf<W>>> =
-            self.tasks.values_mut().map(|running| &mut running.task).filter(|task| task.has_progress()).collect();
-        for task in &touched {
-            let mut journal = Vec::new();
-            task.journal_record(&self.shared, self.number, now).encode(&mut journal);
-            transaction.journal.push((task.partition, journal));
-            transaction.offsets.push((task.partition, task.next));
-        }
-        let started = Instant::now();
-        let published = self.world.publish(&transaction);
-        let took = started.elapsed();
-        let offsets = published.inspect_err(|error| failed(&self.shared, self.number, error))?;
-        let events = touched.iter().map(|task| task.unpublished(&self.shared)).sum();
-        for (task, offset) in touched.iter_mut().zip(offsets) {
-            task.published(&self.shared, offset);
-        }
-        let records = transaction.alerts.len() + transaction.dead_letters.len();
-        TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
-        found.told().emit(&self.shared.topic, &self.shared.metrics);
-        self.last_commit = self.world.now();
-        Ok(())
-    }
-
-    /// Writes the stores, when it is time and everything is published.
-    fn write_behind(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        if now - self.last_write < self.shared.commit.write_behind || self.has_progress() {
-            return Ok(());
-        }
-        self.last_write = now;
-        self.write_all()?;
-        self.take_checkpoints(now);
-        self.look_up_lag();
-        Ok(())
-    }
-
-    /// Asks for the end of one partition after the other, so that many partitions do not make many questions.
-    fn look_up_lag(&mut self) {
-        self.lag_turn = (self.lag_turn + 1) % self.tasks.len().max(1);
-        let Some(Running { task, gauges }) = self.tasks.values().nth(self.lag_turn) else { return };
-        if let Ok(end) = self.world.end_of(task.partition) {
-            let lag = if task.end.is_some() { 0 } else { end - task.next };
-            gauges.set_lag(u64::try_from(lag).unwrap_or(0));
-        }
-    }
-
-    fn write_all(&mut self) -> Result<(), WorldError> {
-        for running in self.tasks.values_mut() {
-            write_back(&self.shared, &mut running.task)?;
-            running.report();
-        }
-        Ok(())
-    }
-
-    /// Takes a checkpoint of the stores whose turn it is. They have just been written.
-    fn take_checkpoints(&mut self, now: Millis) {
-        let Some(interval) = self.shared.checkpoint_interval else { return };
-        for Running { task, .. } in self.tasks.values_mut() {
-            if now - task.last_checkpoint >= interval {
-                checkpoint(&mut self.world, &self.shared, task, now);
-            }
-        }
-    }
-
-    /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
-    /// go out any more, so everything is dropped and restored.
-    fn assigned(&mut self, partitions: &[PartitionId]) {
-        if partitions.iter().any(|partition| self.tasks.contains_key(partition)) {
-            self.recover(0);
-        }
-        let waiting = self.restoring.len();
-        for &partition in partitions {
-            self.restoring.begin(self.number, &self.shared, partition, Millis::MIN);
-        }
-        self.has_joined = true;
-        // They are told again until they are started.
-        if self.restoring.len() > waiting {
-            let partitions = self.tasks.len() + self.restoring.len();
-            Rebalanced { worker: self.number, partitions }.emit(&self.shared.metrics);
-        }
-    }
-
-    /// Takes the restore of one partition a step further; the others' turn comes in between.
-    fn restore(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        if !self.restoring.is_ready(now) {
-            return Ok(());
-        }
-        self.world.fence()?;
-        let Some(ready) = self.restoring.step(&mut self.world, &self.shared, self.number, now)? else { return Ok(()) };
-        let Ready { partition, restored: Restored { task, replayed }, gauges, took } = ready;
-        if let Err(error) = self.world.start(&[(partition, task.next)]) {
-            self.restoring.begin(self.number, &self.shared, partition, now);
-            return Err(error);
-        }
-        // What was read before that may lie further on; it will come again.
-        self.inbox.forget(|other| other == partition);
-        RestoreDone { topic: &self.shared.topic, partition, took, replayed }.emit(&self.shared.metrics);
-        gauges.set_generation(task.core.generation);
-        self.tasks.insert(partition, Running { task, gauges });
-        Ok(())
-    }
-
-    /// Settles what goes: publishes what is pending while it may, drops it where it may not.
-    fn revoked(&mut self, partitions: &[PartitionId], lost: bool) -> Result<(), WorldError> {
-        self.inbox.forget(|partition| partitions.contains(&partition));
-        if lost {
-            // Some of what is in the outbox belongs to others now, so nothing of it may go out.
-            drop(self.outbox.take());
-        } else {
-            self.settle()?;
-        }
-        for &partition in partitions {
-            if let Some(mut running) = self.tasks.remove(&partition)
-                && !lost
-            {
-                write_back(&self.shared, &mut running.task)?;
-            }
-            let topic = self.shared.topic.as_str();
-            PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
-        }
-        self.restoring.forget(partitions);
-        if lost {
-            self.recover(0);
-        }
-        self.world.release(partitions)
-    }
-
-    /// Ends every drain and publishes.
-    fn settle(&mut self) -> Result<(), WorldError> {
-        while self.has_progress() {
-            let now = self.world.now();
-            self.drain_all(now)?;
-            self.publish()?;
-        }
-        Ok(())
-    }
-
-    /// The one way on after whatever went wrong: drop what is in memory, restore, not before a pause in milliseconds.
-    fn recover(&mut self, pause: Millis) {
-        drop(self.outbox.take());
-        self.inbox.forget(|_| true);
-        self.world.hold();
-        self.restoring.begin_anew();
-        let not_before = self.world.now() + pause;
-        for partition in std::mem::take(&mut self.tasks).into_keys() {
-            self.restoring.begin(self.number, &self.shared, partition, not_before);
-        }
-    }
-
-    /// Publishes and writes what is left.
-    fn close(&mut self) -> Result<(), WorldError> {
-        self.inbox.forget(|_| true);
-        match self.settle() {
-            // The next start restores: nothing is lost, it only takes a moment longer.
-            Err(WorldError::Unsettled(message)) => {
-                tracing::warn!(
-                    worker = self.number,
-                    message,
-                    "the last transaction is in doubt; the next start restores"
-                );
-                self.tasks.clear();
-            }
-            done => done?,
-        }
-        self.write_all()?;
-        let now = self.world.now();
-        for (&partition, Running { task, .. }) in &mut self.tasks {
-            task.cache.store_mut().sync().map_err(|source| WorldError::Store { partition, source })?;
-            if self.shared.checkpoint_interval.is_some() {
-                checkpoint(&mut self.world, &self.shared, task, now);
-            }
-        }
-        let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();
-        self.world.release(&partitions)
-    }
-
     /// The outside world, for who drives the worker by hand.
     pub fn world(&mut self) -> &mut W {
         &mut self.world
@@ -496,31 +290,4 @@ impl<S: crate::store::Store> Running<S> {
             self.gauges.set_watermark(watermark);
         }
     }
-}
-
-fn write_back<S: crate::store::Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), WorldError> {
-    let partition = task.partition;
-    let written = task.write_back(shared).map_err(|source| WorldError::Store { partition, source })?;
-    if let Some(written) = written {
-        let (took, customers) = (Duration::from_secs_f64(written.seconds), written.customers);
-        StoreWritten { partition, took, customers }.emit(&shared.metrics);
-    }
-    Ok(())
-}
-
-/// A checkpoint that cannot be taken is told, and tried again when its turn comes.
-fn checkpoint<W: World>(world: &mut W, shared: &Shared, task: &mut Task<StoreOf<W>>, now: Millis) {
-    let partition = task.partition;
-    if let Err(error) = task.checkpoint(shared, world.stores(), now) {
-        CheckpointNotTaken { partition, error: &error.to_string() }.emit(&shared.metrics);
-    }
-}
-
-fn failed(shared: &Shared, worker: usize, error: &WorldError) {
-    let outcome = match error {
-        WorldError::Unsettled(_) => FailedOutcome::TimedOut,
-        WorldError::Fenced(_) => FailedOutcome::Fenced,
-        _ => FailedOutcome::Failed,
-    };
-    TransactionFailed { worker, outcome, error: &error.to_string() }.emit(&shared.metrics);
 }
