@@ -3,10 +3,11 @@
 //! | exit code | meaning |
 //! | --- | --- |
 //! | 0 | done |
-//! | 1 | it failed while running: look at what happened and try again |
+//! | 1 | it failed while running: look at what happened and try again; an audit found something wrong |
 //! | 2 | unusable arguments, configuration, rules or events: mend them first |
 
 mod arguments;
+mod audit;
 mod backtest;
 mod demo;
 mod failure;
@@ -36,6 +37,7 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
+    Audit(audit::AuditArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -47,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(args) => backtest::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
+        Command::Audit(args) => audit::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

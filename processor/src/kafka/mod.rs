@@ -25,6 +25,7 @@ mod browser;
 mod clock;
 mod edges;
 mod errors;
+mod evidence;
 pub mod generations;
 mod group;
 mod log;
@@ -37,5 +38,6 @@ pub mod topics;
 mod world;
 
 pub use browser::{Browser, Extent};
+pub use evidence::Evidence;
 pub use settings::KafkaSettings;
 pub use world::KafkaWorld;

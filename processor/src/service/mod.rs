@@ -1,6 +1,7 @@
 //! The running program: topics checked, rules published and followed, a thread for each worker, health and metrics
 //! beside them.
 
+mod audit;
 pub mod rulebook;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::task::world::{Stores, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
 
+pub use audit::audit;
 pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
