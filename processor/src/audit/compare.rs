@@ -29,18 +29,18 @@ pub enum Standing {
 
 /// Compares an expected record with what was published under its key. `digest` is what one must have in a form.
 pub fn verdict(entries: &[Entry], span: Span, mut digest: impl FnMut(AlertForm) -> u128) -> Verdict {
-    let is_equal = |entry: &Entry| entry.digest == digest(entry.form);
-    let equal = entries.iter().position(is_equal);
-    let standing = match (entries, equal) {
-        ([], _) => Standing::Missing,
-        (_, Some(_)) => Standing::Equal,
-        (_, None) => Standing::Different,
-    };
     // Whoever asks about a span knows why there was something before it: an earlier application on the same topics.
-    let the_one = equal.unwrap_or(0);
-    let others = entries.iter().enumerate().filter(|(place, _)| *place != the_one);
-    let extra = others.filter(|(_, entry)| !span.is_before(entry.detected_at)).count();
-    Verdict { standing, extra }
+    let mut counted: Vec<_> = entries.iter().filter(|entry| !span.is_before(entry.detected_at)).collect();
+    if counted.is_empty() {
+        // At the border of the span it may have been found just before it.
+        counted = entries.iter().rev().take(1).collect();
+    }
+    let standing = match counted.iter().any(|entry| entry.digest == digest(entry.form)) {
+        _ if counted.is_empty() => Standing::Missing,
+        true => Standing::Equal,
+        false => Standing::Different,
+    };
+    Verdict { standing, extra: counted.len().saturating_sub(1) }
 }
 
 /// What is to be said of a published record that nothing explains.

@@ -57,7 +57,10 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
         }
         self.report.partitions[number].hidden.clone_from(&plan.hidden);
         let Some(start) = &plan.start else {
-            self.windows[number].shut = !plan.hidden.is_empty();
+            if !plan.hidden.is_empty() {
+                self.windows[number].shut = true;
+                self.inputs[number] = 0..0;
+            }
             return Ok(());
         };
         let store = match start {
@@ -74,6 +77,8 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
             }
         })?;
         self.windows[number] = window(start, plan.is_cut, walk.committed);
+        let is_all = plan.replayed.end == self.ends.journal[number].end;
+        self.inputs[number] = start.next()..if is_all { Offset::MAX } else { walk.recount.next() };
         Ok(())
     }
 

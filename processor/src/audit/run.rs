@@ -72,6 +72,8 @@ pub(super) struct Audit<'a, L, B: Bases> {
     pub kept_letters: Retained,
     /// What is explained of each partition.
     pub windows: Vec<Window>,
+    /// The events of each partition that were judged again.
+    pub inputs: Vec<Range<Offset>>,
     pub report: Report,
 }
 
@@ -176,6 +178,7 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             kept_alerts: kept(&ends.alerts),
             kept_letters: kept(&ends.dead_letters),
             windows: vec![Window::default(); ends.journal.len()],
+            inputs: vec![0..Offset::MAX; ends.journal.len()],
             report,
         })
     }
@@ -361,14 +364,6 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         }
     }
 
-    /// What is explained, of the partition that an output comes from; of all if that is not known.
-    fn window(&self, home: Option<PartitionId>) -> Window {
-        match home.and_then(|home| self.windows.get(home as usize)) {
-            Some(window) => *window,
-            None => self.windows.iter().fold(Window::default(), |all, one| all.and(*one)),
-        }
-    }
-
     fn leftover_alerts(&mut self) -> Result<(), AuditError> {
         self.meter.begin("looking for what nothing explains")?;
         for entry in self.unexplained(Subject::Alert)? {
@@ -393,17 +388,24 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
     /// Counts what is left of an index; returns the first of what nothing explains.
     fn unexplained(&mut self, subject: Subject) -> Result<Vec<Entry>, AuditError> {
         let room = self.asked.show.saturating_sub(self.report.findings.len());
-        let windows: Vec<_> = (0..self.windows.len()).map(|home| self.window(Some(home as PartitionId))).collect();
-        let anywhere = self.window(None);
+        // Where it comes from is not always known: then it may come from anywhere.
+        let anywhere = self.windows.iter().fold(Window::default(), |all, one| all.and(*one));
+        let (windows, inputs) = (&self.windows, &self.inputs);
+        let of_partition = |home: usize| Some(*windows.get(home)?);
+        // A dead letter says of which event it is, so no clock is asked.
+        let of_event = |home: usize, event| Some(Window { shut: !inputs.get(home)?.contains(&event), ..Window::default() });
         let (index, outputs, report) = match subject {
             Subject::DeadLetter => (&mut self.letters, &self.ends.dead_letters, &mut self.report.dead_letters_topic),
             _ => (&mut self.alerts, &self.ends.alerts, &mut self.report.alerts_topic),
         };
         let mut first = Vec::new();
         index.rest(|entry| {
-            let window = entry.home.and_then(|home| windows.get(home as usize)).unwrap_or(&anywhere);
+            let window = entry.home.and_then(|home| match subject {
+                Subject::DeadLetter => of_event(home as usize, entry.key.sequence),
+                _ => of_partition(home as usize),
+            });
             let sure = outputs.get(entry.partition as usize).map_or(0, |output| output.sure);
-            match leftover(&entry, sure, self.span, *window) {
+            match leftover(&entry, sure, self.span, window.unwrap_or(anywhere)) {
                 Leftover::Newer => report.newer += 1,
                 Leftover::OutOfSpan => report.out_of_span += 1,
                 Leftover::Hidden => report.hidden += 1,
