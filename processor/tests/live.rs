@@ -9,6 +9,8 @@
 
 #[path = "live/app.rs"]
 mod app;
+#[path = "live/audit.rs"]
+mod audit;
 #[path = "live/backlog.rs"]
 mod backlog;
 #[path = "live/bad_records.rs"]

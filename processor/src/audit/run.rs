@@ -393,7 +393,8 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         let (windows, inputs) = (&self.windows, &self.inputs);
         let of_partition = |home: usize| Some(*windows.get(home)?);
         // A dead letter says of which event it is, so no clock is asked.
-        let of_event = |home: usize, event| Some(Window { shut: !inputs.get(home)?.contains(&event), ..Window::default() });
+        let of_event =
+            |home: usize, event| Some(Window { shut: !inputs.get(home)?.contains(&event), ..Window::default() });
         let (index, outputs, report) = match subject {
             Subject::DeadLetter => (&mut self.letters, &self.ends.dead_letters, &mut self.report.dead_letters_topic),
             _ => (&mut self.alerts, &self.ends.alerts, &mut self.report.alerts_topic),

@@ -63,6 +63,15 @@ impl Stage {
     pub fn produce(&self, partitions: u32, partitioner: &str, records: impl IntoIterator<Item = Written>) {
         let mut command = self.tool("produce.py", "events");
         command.args(["--create", &partitions.to_string(), "--partitioner", partitioner]);
+        Self::feed(command, records);
+    }
+
+    /// Writes records to a topic that is there.
+    pub fn append(&self, topic: &str, records: impl IntoIterator<Item = Written>) {
+        Self::feed(self.tool("produce.py", topic), records);
+    }
+
+    fn feed(mut command: Command, records: impl IntoIterator<Item = Written>) {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = std::io::BufWriter::new(child.stdin.take().unwrap());
         for record in records {
@@ -70,6 +79,13 @@ impl Stage {
         }
         drop(lines);
         assert!(child.wait().unwrap().success(), "the records could not be written");
+    }
+
+    /// Deletes what lies before an offset, as retention does.
+    pub fn delete_records(&self, topic: &str, partition: i64, before: i64) {
+        let mut command = self.tool("delete_records.py", topic);
+        command.args(["--partition", &partition.to_string(), "--before", &before.to_string()]);
+        assert!(command.status().unwrap().success(), "the records could not be deleted");
     }
 
     /// All records of a topic that readers of committed records see, by partition and offset.

@@ -181,7 +181,8 @@ fn events(count: i64) -> Vec<Event> {
     let one = |number: i64| {
         let at = BASE + number * 7 * MINUTE;
         let customer = format!("c-{}", number % 5);
-        let (kind, rest) = if number % 3 == 0 { ("purchase", r#","amount":10"#) } else { ("complaint", r#","status":"opened""#) };
+        let (kind, rest) =
+            if number % 3 == 0 { ("purchase", r#","amount":10"#) } else { ("complaint", r#","status":"opened""#) };
         let payload = json(&format!("e-{number}"), kind, &customer, at, rest);
         event(&customer, if number % 20 == 13 { "no event" } else { &payload }, LATER)
     };
@@ -216,7 +217,12 @@ fn what_the_loop_publishes_is_what_the_audit_expects() {
 
 /// Tampers with a log and looks at the one thing that is found.
 #[track_caller]
-fn check(tamper: impl FnOnce(&SharedLog), subject: Subject, problem: Problem, count: impl FnOnce(&Report) -> u64) -> Report {
+fn check(
+    tamper: impl FnOnce(&SharedLog),
+    subject: Subject,
+    problem: Problem,
+    count: impl FnOnce(&Report) -> u64,
+) -> Report {
     let options = Options::default();
     let log = published(&options);
     tamper(&log);
@@ -246,7 +252,8 @@ fn a_missing_alert_is_found() {
     );
     let name = report.findings[0].alert.as_ref().unwrap();
     let gone = crate::setup::alert(&gone.unwrap().payload.unwrap());
-    let expected = ["alert_id", "transition", "rule_id", "customer_id", "occurred_at"].map(|field| gone[field].as_str().unwrap());
+    let expected =
+        ["alert_id", "transition", "rule_id", "customer_id", "occurred_at"].map(|field| gone[field].as_str().unwrap());
     let found = [&name.alert_id, &name.transition, &name.rule_id, &name.customer_id, &name.occurred_at];
     assert_eq!(found, expected);
     assert!(report.findings[0].journal_offset.is_some());

@@ -102,7 +102,8 @@ fn verdict(report: &Report) -> anyhow::Result<()> {
     if report.equal {
         return Ok(());
     }
-    let what = format!("what was published is not what the log says: {} found", table::counted(report.wrong(), "difference"));
+    let what =
+        format!("what was published is not what the log says: {} found", table::counted(report.wrong(), "difference"));
     let hint = "if another application, or an earlier one, wrote these topics as well: --shared-topics, or --from the time at \
                 which this one began";
     let failure = Failure::failed(what);

@@ -44,8 +44,20 @@ fn is_whole(report: &Report) -> bool {
 
 fn counts(out: &mut String, report: &Report) {
     let head = [
-        "partition", "journal", "wrong", "events", "alerts", "found", "missing", "doubled", "different", "hidden",
-        "letters", "found", "wrong", "hidden",
+        "partition",
+        "journal",
+        "wrong",
+        "events",
+        "alerts",
+        "found",
+        "missing",
+        "doubled",
+        "different",
+        "hidden",
+        "letters",
+        "found",
+        "wrong",
+        "hidden",
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(report.partitions.iter().map(|of| row(&of.partition.to_string(), &of.counts)));
@@ -62,8 +74,18 @@ fn row(name: &str, counts: &Counts) -> [String; 14] {
     let Counts { journal_records, journal_wrong, events, alerts, dead_letters } = counts;
     let wrong = |compared: &Compared| compared.missing + compared.doubled + compared.different;
     let numbers = [
-        *journal_records, *journal_wrong, *events, alerts.expected, alerts.found(), alerts.missing, alerts.doubled,
-        alerts.different, alerts.hidden, dead_letters.expected, dead_letters.found(), wrong(dead_letters),
+        *journal_records,
+        *journal_wrong,
+        *events,
+        alerts.expected,
+        alerts.found(),
+        alerts.missing,
+        alerts.doubled,
+        alerts.different,
+        alerts.hidden,
+        dead_letters.expected,
+        dead_letters.found(),
+        wrong(dead_letters),
         dead_letters.hidden,
     ];
     let mut row = [const { String::new() }; 14];
