@@ -64,6 +64,7 @@ pub struct Config {
     pub topics: Topics,
     pub time: Time,
     pub commit: Commit,
+    pub checkpoint: Checkpoint,
     pub http: Http,
     pub log: Log,
 }
@@ -114,6 +115,15 @@ pub struct Commit {
     /// Events.
     pub max_batch: usize,
     pub write_behind: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// `None`: there are no checkpoints.
+    pub url: Option<String>,
+    pub interval: Duration,
+    /// At least 2: one of them may turn out to be damaged.
+    pub keep: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +215,7 @@ impl Given {
             topics: Topics::read(reader),
             time: Time::read(reader),
             commit: Commit::read(reader),
+            checkpoint: Checkpoint::read(reader),
             http: Http { listen: reader.optional("http.listen", address).unwrap_or(([127, 0, 0, 1], 0).into()) },
             log: Log::read(reader),
         }
@@ -264,6 +275,16 @@ impl Commit {
     }
 }
 
+impl Checkpoint {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            url: reader.optional("checkpoint.url", checkpoint_url),
+            interval: reader.duration("checkpoint.interval"),
+            keep: reader.number("checkpoint.keep", 2..=1_000) as usize,
+        }
+    }
+}
+
 impl Log {
     fn read(reader: &mut Reader<'_>) -> Self {
         let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
@@ -299,6 +320,15 @@ fn timezone(text: &str) -> Result<Tz, Refusal> {
         let nearest = nearest.map_or("UTC", |tz| tz.name());
         Refusal::new(format!("`{text}` is not a time zone"), format!("did you mean {nearest}?"))
     })
+}
+
+/// Whether it can be reached is seen when it is used.
+fn checkpoint_url(text: &str) -> Result<String, Refusal> {
+    let bucket = text.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    if bucket || text.strip_prefix("file://").is_some_and(|rest| rest.starts_with('/')) {
+        return Ok(text.to_owned());
+    }
+    Err(Refusal::new(format!("`{text}` is not usable"), "write file:///DIRECTORY or s3://BUCKET/PREFIX"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, Refusal> {

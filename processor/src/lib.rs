@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod backtest;
+#[cfg(feature = "rocksdb")]
+pub mod checkpoint;
 pub mod codec;
 pub mod config;
 pub mod demo;

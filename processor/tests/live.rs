@@ -20,8 +20,12 @@ mod bad_records;
 mod broker;
 #[path = "live/data.rs"]
 mod data;
+#[path = "live/journal.rs"]
+mod journal;
 #[path = "live/restarts.rs"]
 mod restarts;
+#[path = "live/rules.rs"]
+mod rules;
 #[path = "live/same_as_backtest.rs"]
 mod same_as_backtest;
 #[path = "live/serving.rs"]

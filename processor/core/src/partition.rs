@@ -283,3 +283,6 @@ fn to_arm(customer: &mut Customer) -> Option<Millis> {
     customer.changed = true;
     Some(due)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,15 +22,15 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// Configuration file (YAML)
-    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
+    #[arg(long, value_name = "FILE", env = FILE_VARIABLE, global = true)]
     config: Option<PathBuf>,
 
     /// Set one setting, such as --set commit.interval=50ms; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
 
     /// Kafka brokers to start from [setting: `kafka.bootstrap`]
-    #[arg(long, value_name = "HOST:PORT,...")]
+    #[arg(long, value_name = "HOST:PORT,...", global = true)]
     bootstrap: Option<String>,
 }
 
@@ -44,6 +44,10 @@ impl ConfigArgs {
             environment: std::env::vars_os().collect(),
             flags: self.set.iter().cloned().map(Flag::Set).chain(named).collect(),
         })
+    }
+
+    pub fn read(&self) -> anyhow::Result<Config> {
+        Ok(self.given(&[]).config()?)
     }
 
     /// The configuration, for a tool that looks or does one thing and ends: the log shows what is wrong only, unless

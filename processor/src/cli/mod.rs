@@ -9,9 +9,12 @@
 mod arguments;
 mod audit;
 mod backtest;
+mod checkpoint;
 mod demo;
 mod failure;
 mod history;
+mod journal;
+mod journal_record;
 mod rules;
 mod run;
 mod summary;
@@ -35,9 +38,11 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -47,9 +52,11 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
         Command::Audit(args) => audit::execute(&args),
+        Command::Journal(args) => journal::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -128,19 +128,17 @@ fn apply(args: &ApplyArgs) -> anyhow::Result<String> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let mut told = if created { format!("topic {} created\n", settings.rules_topic) } else { String::new() };
+    let created = if created { format!("topic {} created\n", settings.rules_topic) } else { String::new() };
     let writer = GenerationsWriter::open(&settings)?;
     let Some(changes) = to_publish(&maker, writer.generations(), &files, &set) else {
         return Ok(nothing_to_do(writer.generations().last()));
     };
-    told += &changes;
     let published = writer.publish(rulebook::draft(&files, &set, &whoami())).map_err(not_published)?;
     let document = &published.document;
-    told += &format!(
-        "generation {} published to {}: fingerprint {}, by {}\n",
+    Ok(format!(
+        "{created}{changes}generation {} published to {}: fingerprint {}, by {}\n",
         document.generation, settings.rules_topic, document.fingerprint, document.applied_by
-    );
-    Ok(told)
+    ))
 }
 
 fn new_topics(config: &Config) -> Option<NewTopics> {

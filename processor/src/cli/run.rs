@@ -1,21 +1,33 @@
 //! `tocsin run`: the service.
 
 use std::io::{self, Write};
+#[cfg(feature = "rocksdb")]
+use std::sync::Arc;
+#[cfg(feature = "rocksdb")]
+use std::time::Duration;
 
+#[cfg(feature = "rocksdb")]
+use anyhow::Context as _;
 use clap::Args;
+#[cfg(feature = "rocksdb")]
+use tocsin::checkpoint::{self, Background, Settings};
 use tocsin::codec::schemas::Schemas;
 use tocsin::config::Config;
-use tocsin::service::{self, OwnRules, Plan};
-#[cfg(not(feature = "rocksdb"))]
-use tocsin::store::MemoryStore;
-use tocsin::store::StoreError;
+use tocsin::service::OwnRules;
 #[cfg(feature = "rocksdb")]
-use tocsin::store::{RocksOptions, RocksStore};
-use tocsin::task::world::{OpenOnly, PartitionId};
+use tocsin::service::{self, DiskStores, Plan};
+#[cfg(feature = "rocksdb")]
+use tocsin::store::RocksOptions;
+#[cfg(feature = "rocksdb")]
+use tocsin::telemetry::Metrics;
 use tocsin::telemetry::logging;
 
 use super::arguments::{self, ConfigArgs};
 use super::failure::Failure;
+
+/// How long the end of the process waits for checkpoints to be uploaded.
+#[cfg(feature = "rocksdb")]
+const LAST_UPLOADS: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "\
 Settings come from three places, each over the ones before it: the file of --config, the environment, and flags. Every \
@@ -68,12 +80,53 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// Runs until told to end. Logging is set up, the configuration is checked.
+#[cfg(feature = "rocksdb")]
 fn start(config: Config) -> anyhow::Result<()> {
     let schemas = arguments::schemas(config.schemas.as_deref())?;
     let rules = own_rules(&config, &schemas)?;
     let stop = service::stop_on_signals()?;
-    let open = open_stores(&config)?;
-    service::start(&Plan { config, rules, schemas }, stop, &OpenOnly(open))?.wait()
+    let metrics = Metrics::new().context("the metrics")?;
+    let checkpoints = checkpoints(&config, &metrics)?;
+    let stores = stores(&config, checkpoints.clone(), &metrics)?;
+    let ended = service::start(&Plan { config, rules, schemas }, metrics, stop, &stores)?.wait();
+    if let Some(checkpoints) = checkpoints
+        && !checkpoints.finish(LAST_UPLOADS)
+    {
+        tracing::warn!("the last checkpoints are not uploaded: the next start of this process goes on all the same");
+    }
+    ended
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn start(config: Config) -> anyhow::Result<()> {
+    own_rules(&config, &arguments::schemas(config.schemas.as_deref())?)?;
+    let what = "this build has no RocksDB, so it cannot keep state";
+    Err(Failure::failed(what).hint("build it with its default features: make build").into())
+}
+
+/// The threads that upload checkpoints, if there are to be any.
+#[cfg(feature = "rocksdb")]
+fn checkpoints(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Option<Arc<Background>>> {
+    let Some(url) = &config.checkpoint.url else { return Ok(None) };
+    let repository = checkpoint::connect(url, &config.application).map_err(|error| {
+        Failure::unusable("checkpoints cannot be kept").caused_by(error).hint("correct checkpoint.url, or take it out")
+    })?;
+    let settings = Settings::keeping(config.checkpoint.keep);
+    let background = Background::start(repository, settings, metrics.clone()).context("starting threads")?;
+    Ok(Some(Arc::new(background)))
+}
+
+/// The stores: a directory for each partition, below the state directory.
+#[cfg(feature = "rocksdb")]
+fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<Metrics>) -> anyhow::Result<DiskStores> {
+    let folder = config.application_dir().join(&config.topics.events);
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        let what = format!("the state directory {} cannot be made", folder.display());
+        Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
+    })?;
+    // The other half of the budget is for decoded customers.
+    let shared = RocksOptions::new((config.memory_budget / 3) as usize);
+    Ok(DiskStores::new(folder, &config.application, &config.topics.events, shared, checkpoints, metrics.clone()))
 }
 
 /// The rules that the configuration names, if it names any, to be published at start.
@@ -83,28 +136,7 @@ fn own_rules(config: &Config, schemas: &Schemas) -> anyhow::Result<Option<OwnRul
     Ok(Some(OwnRules { files, applied_by: format!("tocsin-run@{}", config.instance) }))
 }
 
-/// How the store of a partition is opened: a directory of its own below the state directory.
-#[cfg(feature = "rocksdb")]
-fn open_stores(
-    config: &Config,
-) -> anyhow::Result<impl Fn(PartitionId) -> Result<RocksStore, StoreError> + Clone + Send + 'static> {
-    let folder = config.application_dir().join(&config.topics.events);
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        let what = format!("the state directory {} cannot be made", folder.display());
-        Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
-    })?;
-    // The other half of the budget is for decoded customers.
-    let shared = RocksOptions::new((config.memory_budget / 3) as usize);
-    Ok(move |partition: PartitionId| RocksStore::open(&folder.join(partition.to_string()), &shared))
-}
-
-#[cfg(not(feature = "rocksdb"))]
-fn open_stores(_: &Config) -> anyhow::Result<fn(PartitionId) -> Result<MemoryStore, StoreError>> {
-    let what = "this build has no RocksDB, so it cannot keep state";
-    Err(Failure::failed(what).hint("build it with its default features: make build").into())
-}
-
-fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has seen enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -25,6 +25,10 @@ use tocsin_core::timeline::{Chunk, Timeline};
 use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
 
+mod check;
+
+pub use check::RowChecker;
+
 const FORMAT: u8 = 1;
 /// Version of the shipped layout of event types; raised when one gains a field.
 const SCHEMA_VERSION: u64 = 1;

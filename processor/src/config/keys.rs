@@ -94,8 +94,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "kafka.static_membership",
-        Text("false"),
-        "Keep the partitions over a restart within session_timeout (true or false). Needs a stable `instance`.",
+        Text("true"),
+        "Keep the partitions over a restart within session_timeout, so that a process that was killed goes on at once\n\
+         when it comes back (true or false). Needs an `instance` that is the same after a restart; where it is not, a\n\
+         stopped process would keep its partitions from others for session_timeout: set false there.",
     ),
     key(
         PROPERTIES,
@@ -155,6 +157,18 @@ pub const KEYS: &[Key] = &[
         "Records read at a time, and alerts in one transaction, about (number, 1 to 1000000).",
     ),
     key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
+    key(
+        "checkpoint.url",
+        Unset,
+        "Where checkpoints of the stores are kept: file:///DIRECTORY on a disk that outlives this machine, or\n\
+         s3://BUCKET/PREFIX with credentials, region and endpoint from the usual AWS_... variables. Left out: there are none.",
+    ),
+    key("checkpoint.interval", Text("10m"), "How often each partition's store is copied there (duration)."),
+    key(
+        "checkpoint.keep",
+        Text("2"),
+        "Verified checkpoints of a partition that are kept (number, 2 to 1000); older ones are removed.",
+    ),
     key(
         "http.listen",
         Text("127.0.0.1:9464"),

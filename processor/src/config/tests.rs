@@ -171,6 +171,11 @@ fn wrong_values_are_refused_with_what_to_write() {
              give one topic that holds all event types, keyed by customer_id",
         ),
         (
+            "checkpoint: {url: /var/lib/checkpoints}",
+            "checkpoint.url: `/var/lib/checkpoints` is not usable | write file:///DIRECTORY or s3://BUCKET/PREFIX",
+        ),
+        ("checkpoint: {keep: 1}", "checkpoint.keep: `1` is not usable | write a whole number from 2 to 1000"),
+        (
             "http: {listen: 'localhost:1'}",
             "http.listen: `localhost:1` is not an address | write IP:PORT: 127.0.0.1:9464 for this machine only, \
              0.0.0.0:9464 for every network it is on",
@@ -190,6 +195,7 @@ fn settings_that_contradict_each_other_are_refused() {
         ("time: {history: 1s}", "time.history: 1s is shorter than an hour"),
         ("commit: {min_interval: 101ms}", "commit.min_interval: is longer than commit.interval (100ms)"),
         ("commit: {write_behind: 0s}", "commit.write_behind: must be more than 0s"),
+        ("checkpoint: {interval: 999ms}", "checkpoint.interval: 999ms is less than a second"),
         ("kafka: {transaction_timeout: 1h}", "kafka.transaction_timeout: 1h is out of range"),
         ("commit: {interval: 5s}", "kafka.transaction_timeout: is not well above commit.interval (5s)"),
         ("kafka: {session_timeout: 1ms}", "kafka.session_timeout: 1ms is out of range"),
@@ -331,6 +337,25 @@ fn sizes_have_units() {
         ("99999999999TB", None),
     ] {
         assert_eq!(read::bytes(text).ok(), expected, "{text}");
+    }
+}
+
+#[test]
+fn checkpoints_have_a_place_an_interval_and_a_number() {
+    let config = with("").config().unwrap().checkpoint;
+    assert_eq!((config.url, config.interval, config.keep), (None, 10 * MINUTE, 2));
+    for url in ["file:///var/lib/checkpoints", "s3://bucket", "s3://bucket/some/prefix"] {
+        let config =
+            with(&format!("checkpoint: {{url: '{url}', interval: 30s, keep: 5}}")).config().unwrap().checkpoint;
+        assert_eq!((config.url.as_deref(), config.interval, config.keep), (Some(url), 30 * SECOND, 5));
+    }
+    for url in ["s3://", "s3:///prefix", "file://relative", "https://bucket"] {
+        check(
+            &format!("checkpoint: {{url: '{url}'}}"),
+            &[&format!(
+                "tocsin.yaml:3: checkpoint.url: `{url}` is not usable | write file:///DIRECTORY or s3://BUCKET/PREFIX"
+            )],
+        );
     }
 }
 

@@ -36,6 +36,7 @@ use crate::service::{self, OwnRules, Plan, RuleMaker, Service};
 use crate::store::MemoryStore;
 use crate::task::Stop;
 use crate::task::world::OpenOnly;
+use crate::telemetry::Metrics;
 use feed::FeedEvent;
 use screen::Screen;
 
@@ -150,7 +151,8 @@ fn start(bootstrap: &str, files: Vec<RulesFile>, schemas: Arc<Schemas>) -> anyho
     let config = Given::read(&Sources { file: None, environment: Vec::new(), flags }).config()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
     let rules = Some(OwnRules { files, applied_by: "tocsin-demo".to_owned() });
-    service::start(&Plan { config, rules, schemas }, stop, &OpenOnly(|_| Ok(MemoryStore::default())))
+    let metrics = Metrics::new().context("the metrics")?;
+    service::start(&Plan { config, rules, schemas }, metrics, stop, &OpenOnly(|_| Ok(MemoryStore::default())))
 }
 
 /// Feeds the events at their pace and shows what comes out; returns all alert records.

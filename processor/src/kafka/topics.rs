@@ -57,6 +57,15 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
+impl Findings {
+    /// How long all that a replay needs is kept; `None`: for ever, or the broker did not tell.
+    #[must_use]
+    pub fn log_retention(&self) -> Option<Duration> {
+        let kept = [self.events_retention, self.journal_retention];
+        kept.into_iter().flatten().filter_map(|retention| retention.age).min()
+    }
+}
+
 /// Checks the topics, and creates what is missing if that is wanted.
 ///
 /// # Errors

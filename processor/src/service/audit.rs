@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+#[cfg(feature = "rocksdb")]
+use super::scraps::Scraps;
 use super::{Ground, Plan, RuleMaker, kafka_settings};
-use crate::audit::{self, Asked, Base, Bases, Ends, Progress, Report};
+use crate::audit::{self, Asked, Ends, Progress, Report};
 use crate::codec::schemas::Schemas;
 use crate::config::Config;
 use crate::kafka::generations::GenerationsReader;
 use crate::kafka::{Evidence, KafkaSettings};
-use crate::store::StoreError;
 use crate::task::rulebook::Rulebook;
-use crate::task::world::{PartitionId, WorldError};
 use crate::telemetry::Metrics;
 
 /// The broker looks for transactions that have run out of time every ten seconds by default.
@@ -65,111 +65,41 @@ fn rulebook(config: &Config, schemas: &Arc<Schemas>, settings: &KafkaSettings) -
     Ok(Arc::new(book))
 }
 
-/// Stores that nobody needs afterwards.
-#[derive(Debug)]
-struct Scraps {
-    folder: Folder,
-    made: u64,
-    #[cfg(feature = "rocksdb")]
-    rocks: crate::store::RocksOptions,
-}
+#[cfg(not(feature = "rocksdb"))]
+use in_memory::Scraps;
 
-impl Scraps {
-    fn new(scratch: &Path, config: &Config) -> anyhow::Result<Self> {
-        let folder = scratch.join(format!("tocsin-audit-{}-{}", config.application, std::process::id()));
-        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        Ok(Self {
-            folder: Folder(folder),
-            made: 0,
-            #[cfg(feature = "rocksdb")]
-            rocks: crate::store::RocksOptions::new((config.memory_budget / 3) as usize),
-        })
-    }
+/// Stores for a build that has none on disk.
+#[cfg(not(feature = "rocksdb"))]
+mod in_memory {
+    use std::path::Path;
 
-    fn next(&mut self) -> Folder {
-        self.made += 1;
-        Folder(self.folder.0.join(self.made.to_string()))
-    }
-}
-
-/// A directory that goes with its owner.
-#[derive(Debug)]
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // It may never have been made.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-impl Bases for Scraps {
-    type Store = scrap::Scrap;
-
-    fn scratch(&mut self) -> Result<Self::Store, StoreError> {
-        let folder = self.next();
-        #[cfg(feature = "rocksdb")]
-        let store = crate::store::RocksStore::open(&folder.0, &self.rocks)?;
-        #[cfg(not(feature = "rocksdb"))]
-        let store = crate::store::MemoryStore::default();
-        Ok(scrap::Scrap::new(store, folder))
-    }
-
-    fn list(&mut self, _: PartitionId) -> Result<Vec<Base>, WorldError> {
-        Ok(Vec::new())
-    }
-
-    fn open(&mut self, partition: PartitionId, base: &Base) -> Result<Self::Store, WorldError> {
-        Err(WorldError::Fatal(format!("partition {partition}: {} is not known", base.name)))
-    }
-}
-
-/// A store whose files go with it.
-mod scrap {
-    use super::Folder;
-    #[cfg(not(feature = "rocksdb"))]
-    use crate::store::MemoryStore as Inner;
-    #[cfg(feature = "rocksdb")]
-    use crate::store::RocksStore as Inner;
-    use crate::store::{Batch, Column, Store, StoreError};
+    use crate::audit::{Base, Bases};
+    use crate::config::Config;
+    use crate::store::{MemoryStore, StoreError};
 
     #[derive(Debug)]
-    pub struct Scrap {
-        // In this order: closed, then removed.
-        store: Inner,
-        _folder: Folder,
-    }
+    pub struct Scraps;
 
-    impl Scrap {
-        pub fn new(store: Inner, folder: Folder) -> Self {
-            Self { store, _folder: folder }
+    impl Scraps {
+        #[allow(clippy::unnecessary_wraps, reason = "those on disk may fail")]
+        pub fn new(_: &Path, _: &Config) -> anyhow::Result<Self> {
+            Ok(Self)
         }
     }
 
-    impl Store for Scrap {
-        fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-            self.store.get(column, key)
+    impl Bases for Scraps {
+        type Store = MemoryStore;
+
+        fn scratch(&mut self) -> Result<MemoryStore, StoreError> {
+            Ok(MemoryStore::default())
         }
 
-        fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-            self.store.keys_after(column, after, limit)
+        fn list(&mut self, _: PartitionId) -> Result<Vec<Base>, WorldError> {
+            Ok(Vec::new())
         }
 
-        fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
-            self.store.write(batch)
-        }
-
-        fn sync(&mut self) -> Result<(), StoreError> {
-            // What is to be thrown away need not be safe.
-            Ok(())
-        }
-
-        fn size_bytes(&self) -> u64 {
-            self.store.size_bytes()
-        }
-
-        fn place(&self) -> &str {
-            self.store.place()
+        fn open(&mut self, partition: PartitionId, base: &Base) -> Result<MemoryStore, WorldError> {
+            Err(WorldError::Fatal(format!("partition {partition}: {} cannot be used by this build", base.name)))
         }
     }
 }

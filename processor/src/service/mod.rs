@@ -4,6 +4,11 @@
 mod audit;
 pub mod rulebook;
 
+#[cfg(feature = "rocksdb")]
+mod disk_stores;
+#[cfg(feature = "rocksdb")]
+mod scraps;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -30,6 +35,8 @@ use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Sha
 use crate::telemetry::{Metrics, WorkerDied};
 
 pub use audit::audit;
+#[cfg(feature = "rocksdb")]
+pub use disk_stores::DiskStores;
 pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
@@ -56,19 +63,21 @@ pub struct Service {
     metrics: Arc<Metrics>,
 }
 
-/// Checks the topics and starts. Every worker has a copy of `stores`.
+/// Checks the topics and starts. Every worker has a copy of `stores`, which tell of themselves by the same `metrics`.
 ///
 /// # Errors
 /// What the topics must not be; an address that is taken.
-pub fn start<T>(plan: &Plan, stop: Stop, stores: &T) -> anyhow::Result<Service>
+pub fn start<T>(plan: &Plan, metrics: Arc<Metrics>, stop: Stop, stores: &T) -> anyhow::Result<Service>
 where
     T: Stores + Clone + Send + 'static,
 {
     let config = &plan.config;
-    let metrics = Metrics::new().context("the metrics")?;
     metrics.expect_dead_letters(&REASONS);
     metrics.expect_dead_letters(&REFUSALS);
     let findings = check_topics(config)?;
+    if let Some(kept) = findings.log_retention() {
+        metrics.set_log_retention(kept);
+    }
     let maker = RuleMaker { schemas: plan.schemas.clone(), history: config.time.history };
     let (rulebook, reader) = rulebook::open(&kafka_settings(config, 0), &maker, plan.rules.as_ref(), &metrics)?;
     let health = Health::new(config.workers, STUCK_AFTER);
@@ -238,7 +247,7 @@ impl Ground {
             instance: config.instance.clone(),
             rulebook: self.rulebook.clone(),
             no_rules: Arc::new(no_rules),
-            checkpoint_interval: None,
+            checkpoint_interval: config.checkpoint.url.as_ref().map(|_| config.checkpoint.interval),
             context: context(config, schemas),
             schemas: schemas.clone(),
             writer: AlertWriter::new(schemas.clone()),

@@ -140,12 +140,13 @@ pub fn open(
     for generation in &published {
         rulebook.add(maker.make(generation).map_err(anyhow::Error::msg)?)?;
     }
-    match (published.last(), rulebook.get(rulebook.latest())) {
-        (Some(newest), Some(generation)) => tell(newest, &generation, metrics),
-        _ => tracing::warn!(
+    if let (Some(newest), Some(generation)) = (published.last(), rulebook.get(rulebook.latest())) {
+        tell(newest, &generation, metrics);
+    } else {
+        tracing::warn!(
             topic = settings.rules_topic,
             "there are no rules yet: waiting for a first generation; publish it with `tocsin rules apply`"
-        ),
+        );
     }
     Ok((rulebook, reader))
 }

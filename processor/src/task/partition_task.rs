@@ -7,14 +7,13 @@ use tocsin_core::time::Millis;
 use super::adoption::Rules;
 use super::cache::{Cache, Written};
 use super::outbox::{Outbox, Progress};
-use super::world::{Offset, Outgoing, PartitionId};
+use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Stores};
 use super::{SEMANTICS_VERSION, Shared};
 use crate::codec::decode::Decoder;
 use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
 use crate::codec::rows::Position;
 use crate::partitioner::PartitionerSample;
 use crate::store::{Store, StoreError};
-use crate::task::world::CheckpointFacts;
 
 /// Customers judged before the task looks whether it is time to publish, at most.
 const DRAIN_BUDGET: usize = 1_000;
@@ -290,21 +289,15 @@ impl<S: Store> Task<S> {
     }
 
     /// Takes a checkpoint of the store, which has just been written.
-    ///
-    /// # Errors
-    /// If none can be taken.
-    pub(super) fn checkpoint<T>(&mut self, shared: &Shared, stores: &mut T, now: Millis) -> Result<(), StoreError>
-    where
-        T: super::world::Stores<Store = S>,
-    {
+    pub(super) fn checkpoint<T: Stores<Store = S>>(&mut self, shared: &Shared, stores: &mut T, now: Millis) {
         debug_assert!(!self.unwritten, "a checkpoint is of what was written");
         self.last_checkpoint = now;
-        if self.published.sequence == 0 {
-            return Ok(());
+        if self.published.sequence > 0 {
+            let position = self.position(shared);
+            let facts =
+                CheckpointFacts { position: &position, rules: self.rules.current(), semantics: SEMANTICS_VERSION };
+            stores.take_checkpoint(self.partition, self.cache.store_mut(), facts);
         }
-        let position = self.position(shared);
-        let facts = CheckpointFacts { position: &position, rules: self.rules.current(), semantics: SEMANTICS_VERSION };
-        stores.take_checkpoint(self.partition, self.cache.store_mut(), facts)
     }
 }
 

@@ -107,6 +107,7 @@ pub struct CheckpointFacts<'a> {
     pub position: &'a Position,
     /// The rules in force there.
     pub rules: &'a Generation,
+    /// Version of what the engine answers.
     pub semantics: i32,
 }
 
@@ -138,24 +139,19 @@ pub trait Stores {
     /// [`StoreError::Failed`].
     fn set_aside(&mut self, partition: PartitionId, reason: &str) -> Result<(), StoreError>;
 
-    /// Puts the newest checkpoint whose journal record has a greater number than `newer_than` where the store belongs. The
-    /// store must have been set aside, or be new and closed.
+    /// Puts the newest checkpoint whose journal record has a greater number than `newer_than` where the store belongs, which
+    /// must not be open; what was there is set aside.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
     fn fetch(&mut self, partition: PartitionId, newer_than: i64) -> Result<Fetched, StoreError>;
 
     /// Takes a checkpoint of a store that has just been written at this position. Returns as soon as later writes cannot
-    /// change it; it is kept safe behind the caller's back, and what goes wrong there is told in log and metrics.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] if none could be taken; the store is as good as before.
-    fn take_checkpoint(
-        &mut self,
-        partition: PartitionId,
-        store: &mut Self::Store,
-        facts: CheckpointFacts<'_>,
-    ) -> Result<(), StoreError>;
+    /// change it. What goes wrong is told in log and metrics, and holds nobody up: the next one makes up for it.
+    fn take_checkpoint(&mut self, partition: PartitionId, store: &mut Self::Store, facts: CheckpointFacts<'_>);
+
+    /// The partition is no longer this worker's: nothing more needs to be fetched for it.
+    fn give_up(&mut self, _partition: PartitionId) {}
 }
 
 /// Stores that can be opened, and no more: nothing is set aside, and there are no checkpoints.
@@ -182,9 +178,7 @@ where
         Ok(Fetched::None)
     }
 
-    fn take_checkpoint(&mut self, _: PartitionId, _: &mut S, _: CheckpointFacts<'_>) -> Result<(), StoreError> {
-        Ok(())
-    }
+    fn take_checkpoint(&mut self, _: PartitionId, _: &mut S, _: CheckpointFacts<'_>) {}
 }
 
 /// The store that a world's stores are of.

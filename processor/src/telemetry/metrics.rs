@@ -11,6 +11,7 @@ use tocsin_core::time::Millis;
 
 use super::alerts::AlertMetrics;
 use super::assignment::AssignmentMetrics;
+use super::checkpoint::CheckpointMetrics;
 use super::idle::IdleMetrics;
 use super::input::InputMetrics;
 use super::partitions::{PartitionCollector, Partitions};
@@ -30,6 +31,7 @@ pub struct Metrics {
     pub(super) assignment: AssignmentMetrics,
     pub(super) transactions: TransactionMetrics,
     pub(super) store: StoreMetrics,
+    pub(super) checkpoint: CheckpointMetrics,
     pub(super) idle: IdleMetrics,
     pub(super) rules: RulesMetrics,
     poll_duration: Histogram,
@@ -71,6 +73,7 @@ impl Metrics {
             assignment: AssignmentMetrics::register(r)?,
             transactions: TransactionMetrics::register(r)?,
             store: StoreMetrics::register(r)?,
+            checkpoint: CheckpointMetrics::register(r)?,
             idle: IdleMetrics::register(r)?,
             rules: RulesMetrics::register(r)?,
             poll_duration: r.histogram("tocsin_poll_duration_seconds", "Time to poll Kafka once.", DURATIONS)?,
@@ -93,6 +96,18 @@ impl Metrics {
 
     pub fn count_timers_judged(&self, customers: u64) {
         self.timers_judged.inc_by(customers);
+    }
+
+    /// When the newest checkpoint of a partition was made, if the partition is here.
+    pub fn set_checkpoint_time(&self, topic: &str, partition: i32, at: Millis) {
+        if let Some(gauges) = self.partitions.get(topic, partition) {
+            gauges.set_checkpoint_time(at);
+        }
+    }
+
+    /// How long the topics keep what a replay needs; checkpoints must not come near that age.
+    pub fn set_log_retention(&self, kept: Duration) {
+        self.partitions.set_log_retention(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Assigned partitions that are not running yet, in order.

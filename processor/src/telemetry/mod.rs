@@ -13,6 +13,7 @@
 
 mod alerts;
 mod assignment;
+mod checkpoint;
 mod idle;
 mod input;
 pub mod logging;
@@ -29,6 +30,10 @@ mod tests;
 
 pub use alerts::{AlertPublished, ItemRefused};
 pub use assignment::{PartitionAssigned, PartitionRevoked, Rebalanced, RestoreDone, WorkerDied};
+pub use checkpoint::{
+    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointRefused, CheckpointSuperseded, CheckpointTaken,
+    CheckpointUploaded,
+};
 pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
 pub use input::{
     DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
@@ -36,5 +41,5 @@ pub use input::{
 pub use metrics::Metrics;
 pub use partitions::PartitionGauges;
 pub use rules::{GenerationRead, RulesAdopted, RulesUnreachable, RulesUnusable};
-pub use store::{CheckpointNotTaken, ReplayDiverged, StoreBroken, StoreSetAside, StoreWritten};
+pub use store::{ReplayDiverged, StoreBroken, StoreSetAside, StoreWritten};
 pub use transactions::{FailedOutcome, TransactionCommitted, TransactionFailed};

@@ -24,6 +24,7 @@ pub struct PartitionGauges {
     running: AtomicBool,
     lag: AtomicI64,
     watermark: AtomicI64,
+    checkpoint: AtomicI64,
     store_bytes: AtomicU64,
     cached_customers: AtomicU64,
     generation: AtomicI64,
@@ -37,6 +38,7 @@ impl Default for PartitionGauges {
             running: AtomicBool::new(false),
             lag: AtomicI64::new(UNKNOWN),
             watermark: AtomicI64::new(UNKNOWN),
+            checkpoint: AtomicI64::new(UNKNOWN),
             store_bytes: AtomicU64::new(0),
             cached_customers: AtomicU64::new(0),
             generation: AtomicI64::new(UNKNOWN),
@@ -53,6 +55,11 @@ impl PartitionGauges {
 
     pub fn set_watermark(&self, watermark: Millis) {
         self.watermark.store(watermark, Relaxed);
+    }
+
+    /// When its newest checkpoint was made.
+    pub fn set_checkpoint_time(&self, at: Millis) {
+        self.checkpoint.store(at, Relaxed);
     }
 
     pub fn set_store_bytes(&self, bytes: u64) {
@@ -86,6 +93,8 @@ type Tasks = BTreeMap<(String, i32), Arc<PartitionGauges>>;
 #[derive(Debug, Default)]
 pub struct Partitions {
     tasks: Mutex<Tasks>,
+    /// How long the topics keep what a replay needs, in milliseconds; 0: for ever, or nobody knows.
+    log_retention: AtomicI64,
 }
 
 impl Partitions {
@@ -100,6 +109,11 @@ impl Partitions {
 
     pub fn revoked(&self, topic: &str, partition: i32) {
         self.lock().remove(&(topic.to_owned(), partition));
+    }
+
+    /// How long the topics keep what a replay needs.
+    pub fn set_log_retention(&self, kept: Millis) {
+        self.log_retention.store(kept, Relaxed);
     }
 
     /// Assigned, but not running yet; in order.
@@ -123,6 +137,8 @@ pub struct PartitionCollector {
     lag: IntGaugeVec,
     watermark: GaugeVec,
     staleness: GaugeVec,
+    checkpoint_age: GaugeVec,
+    checkpoints_at_risk: IntGauge,
     store_bytes: IntGaugeVec,
     cached_customers: IntGaugeVec,
     generation: IntGaugeVec,
@@ -154,6 +170,15 @@ impl PartitionCollector {
                 "How far the watermark is behind the wall clock.",
                 labels,
             )?,
+            checkpoint_age: seconds_part(
+                "tocsin_checkpoint_age_seconds",
+                "Age of the partition's newest checkpoint; if there is none, since it came here.",
+                labels,
+            )?,
+            checkpoints_at_risk: IntGauge::new(
+                "tocsin_checkpoints_at_risk",
+                "Partitions whose newest checkpoint is older than half of what events and journal topics keep.",
+            )?,
             store_bytes: part("tocsin_store_size_bytes", "Size of the partition's store on disk.", labels)?,
             cached_customers: part("tocsin_cached_customers", "Customers held decoded in memory.", labels)?,
             generation: part(
@@ -177,8 +202,10 @@ impl PartitionCollector {
         for vec in [&self.lag, &self.store_bytes, &self.cached_customers, &self.generation, &self.swept] {
             vec.reset();
         }
+        let (kept, mut at_risk) = (self.partitions.log_retention.load(Relaxed), 0);
         self.watermark.reset();
         self.staleness.reset();
+        self.checkpoint_age.reset();
         for ((topic, partition), gauges) in tasks {
             let labels = &[topic.as_str(), &partition.to_string()];
             let (lag, watermark) = (gauges.lag.load(Relaxed), gauges.watermark.load(Relaxed));
@@ -195,18 +222,27 @@ impl PartitionCollector {
                     vec.with_label_values(labels).set(value);
                 }
             }
+            let checkpoint = gauges.checkpoint.load(Relaxed);
+            if checkpoint != UNKNOWN {
+                let age = now.saturating_sub(checkpoint).max(0);
+                at_risk += i64::from(kept > 0 && age > kept / 2);
+                self.checkpoint_age.with_label_values(labels).set(age as f64 / 1e3);
+            }
             self.store_bytes.with_label_values(labels).set(gauges.store_bytes.load(Relaxed) as i64);
             self.cached_customers.with_label_values(labels).set(gauges.cached_customers.load(Relaxed) as i64);
         }
+        self.checkpoints_at_risk.set(at_risk);
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 11] {
         [
             &self.assigned,
             &self.restoring,
             &self.lag,
             &self.watermark,
             &self.staleness,
+            &self.checkpoint_age,
+            &self.checkpoints_at_risk,
             &self.store_bytes,
             &self.cached_customers,
             &self.generation,

@@ -15,7 +15,6 @@ pub struct StoreMetrics {
     set_aside: IntCounter,
     diverged: IntCounter,
     broken: IntCounter,
-    checkpoints_not_taken: IntCounter,
 }
 
 impl StoreMetrics {
@@ -30,8 +29,6 @@ impl StoreMetrics {
                 "tocsin_stores_set_aside_total",
                 "Stores that could not be used and were moved out of the way.",
             )?,
-            checkpoints_not_taken: r
-                .counter("tocsin_checkpoints_not_taken_total", "Checkpoints that the store itself could not give.")?,
             broken: r.counter(
                 "tocsin_store_failures_total",
                 "Reads and writes of a store that failed; the partition is restored.",
@@ -72,21 +69,6 @@ impl StoreBroken<'_> {
         let Self { partition, error } = self;
         metrics.store.broken.inc();
         error!(partition, error, "a store failed; its worker restores");
-    }
-}
-
-/// No checkpoint could be taken of a store. It is tried again when its turn comes.
-#[derive(Clone, Copy, Debug)]
-pub struct CheckpointNotTaken<'a> {
-    pub partition: i32,
-    pub error: &'a str,
-}
-
-impl CheckpointNotTaken<'_> {
-    pub fn emit(self, metrics: &Metrics) {
-        let Self { partition, error } = self;
-        metrics.store.checkpoints_not_taken.inc();
-        warn!(partition, error, "no checkpoint could be taken");
     }
 }
 

@@ -54,11 +54,11 @@ pub struct Log {
 
 pub type SharedLog = Arc<Mutex<Log>>;
 /// The stores of one machine.
-pub type Disk = Arc<Mutex<Kept>>;
+pub type Disk = Arc<Mutex<Shelf>>;
 
 /// What is kept, and what is open: as with a database, one store opens once at a time.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Shelf {
     pub kept: BTreeMap<PartitionId, MemoryStore>,
     /// What was set aside, and why.
     pub aside: Vec<(PartitionId, String)>,
@@ -101,19 +101,13 @@ impl Stores for DiskStores {
         Ok(Fetched::Ready)
     }
 
-    fn take_checkpoint(
-        &mut self,
-        partition: PartitionId,
-        _store: &mut KeptStore,
-        facts: CheckpointFacts<'_>,
-    ) -> Result<(), StoreError> {
+    fn take_checkpoint(&mut self, partition: PartitionId, _store: &mut KeptStore, facts: CheckpointFacts<'_>) {
         let copy = self.disk.lock().unwrap().kept.get(&partition).cloned().unwrap_or_default();
         let mut checkpoints = self.checkpoints.lock().unwrap();
         let newest = checkpoints.entry(partition).or_default();
         if facts.position.journal_sequence > newest.0 {
             *newest = (facts.position.journal_sequence, copy);
         }
-        Ok(())
     }
 }
 

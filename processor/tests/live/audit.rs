@@ -121,7 +121,7 @@ fn tampering_with_the_alerts_is_found() {
 
     // The record that is gone comes back, with another severity.
     let changed = changed(gone, |alert| alert["severity"] = json!("critical"));
-    stage.append("alerts", [changed]);
+    stage.produce_to("alerts", [changed]);
     let audited = audit(&config, &[]);
     let finding = audited.assert_found("/totals/alerts/different", "alert", "different");
     assert_eq!(finding["differences"][0]["field"], "severity");
@@ -130,7 +130,7 @@ fn tampering_with_the_alerts_is_found() {
     let before = audited.count("/totals/alerts/different");
 
     // An alert twice.
-    stage.append("alerts", [Written(json!({"key": kept["key"], "value": kept["value"], "partition": 0}))]);
+    stage.produce_to("alerts", [Written(json!({"key": kept["key"], "value": kept["value"], "partition": 0}))]);
     let audited = audit(&config, &["--show", "5"]);
     assert_eq!((audited.code, audited.count("/totals/alerts/doubled")), (Some(1), 1));
     assert_eq!(audited.count("/totals/alerts/different"), before);
@@ -138,7 +138,7 @@ fn tampering_with_the_alerts_is_found() {
     assert_eq!(at["at"][0], json!([0, kept["offset"]]));
 
     // One that nobody ever found.
-    stage.append("alerts", [self::changed(kept, |alert| alert["sequence"] = json!(77))]);
+    stage.produce_to("alerts", [self::changed(kept, |alert| alert["sequence"] = json!(77))]);
     let audited = audit(&config, &["--show", "0"]);
     assert_eq!((audited.code, audited.count("/alerts_topic/unexplained")), (Some(1), 1));
     assert_eq!(audited.report["findings"], json!([]));
@@ -170,7 +170,7 @@ fn tampering_with_journal_and_dead_letters_is_found() {
     audit(&config, &[]).assert_equal();
 
     let letter = stage.read("dead-letters").remove(0);
-    stage.append("dead-letters", [Written(letter)]);
+    stage.produce_to("dead-letters", [Written(letter)]);
     audit(&config, &[]).assert_found("/totals/dead_letters/doubled", "dead_letter", "doubled");
 
     let last = stage.read("journal").into_iter().rfind(|record| record["partition"] == 1).unwrap();
@@ -181,7 +181,7 @@ fn tampering_with_journal_and_dead_letters_is_found() {
     (record.transitions, record.dead_letters, record.hash) = (2, 0, hash_transitions(&[]));
     let mut forged = Vec::new();
     record.encode(&mut forged);
-    stage.append("journal", [Written::new("", &forged, data::DAY).with("partition", json!(1))]);
+    stage.produce_to("journal", [Written::new("", &forged, data::DAY).with("partition", json!(1))]);
     let audited = audit(&config, &[]);
     assert_eq!((audited.code, audited.count("/totals/journal_wrong")), (Some(1), 1));
     let findings = audited.report["findings"].as_array().unwrap();

@@ -158,3 +158,6 @@ fn find_silence(customer: &mut Customer, silence: &Silence, history: Duration) {
     customer.silences.insert(place, found);
     customer.changed = true;
 }
+
+#[cfg(test)]
+mod tests;

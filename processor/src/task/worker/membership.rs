@@ -2,12 +2,12 @@
 
 use tocsin_core::time::Millis;
 
-use super::publish::{checkpoint, write_back};
+use super::publish::write_back;
 use super::{Running, Worker};
 use crate::store::Store as _;
 use crate::task::restore::Restored;
 use crate::task::restoring::Ready;
-use crate::task::world::{PartitionId, World, WorldError};
+use crate::task::world::{PartitionId, Stores as _, World, WorldError};
 use crate::telemetry::{PartitionRevoked, Rebalanced, RestoreDone};
 
 impl<W: World> Worker<W> {
@@ -69,6 +69,9 @@ impl<W: World> Worker<W> {
             PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
         }
         self.restoring.forget(partitions);
+        for &partition in partitions {
+            self.world.stores().give_up(partition);
+        }
         if lost {
             self.recover(0);
         }
@@ -117,7 +120,7 @@ impl<W: World> Worker<W> {
         for (&partition, Running { task, .. }) in &mut self.tasks {
             task.cache.store_mut().sync().map_err(|source| WorldError::Store { partition, source })?;
             if self.shared.checkpoint_interval.is_some() {
-                checkpoint(&mut self.world, &self.shared, task, now);
+                task.checkpoint(&self.shared, self.world.stores(), now);
             }
         }
         let partitions: Vec<_> = std::mem::take(&mut self.tasks).into_keys().collect();

@@ -11,7 +11,7 @@ use super::{Running, Worker};
 use crate::task::Shared;
 use crate::task::partition_task::Task;
 use crate::task::world::{StoreOf, Transaction, World, WorldError};
-use crate::telemetry::{CheckpointNotTaken, FailedOutcome, StoreWritten, TransactionCommitted, TransactionFailed};
+use crate::telemetry::{FailedOutcome, StoreWritten, TransactionCommitted, TransactionFailed};
 
 impl<W: World> Worker<W> {
     pub(super) fn is_time_to_publish(&self) -> bool {
@@ -101,7 +101,7 @@ impl<W: World> Worker<W> {
         let Some(interval) = self.shared.checkpoint_interval else { return };
         for Running { task, .. } in self.tasks.values_mut() {
             if now - task.last_checkpoint >= interval {
-                checkpoint(&mut self.world, &self.shared, task, now);
+                task.checkpoint(&self.shared, self.world.stores(), now);
             }
         }
     }
@@ -115,14 +115,6 @@ pub(super) fn write_back<S: crate::store::Store>(shared: &Shared, task: &mut Tas
         StoreWritten { partition, took, customers }.emit(&shared.metrics);
     }
     Ok(())
-}
-
-/// A checkpoint that cannot be taken is told, and tried again when its turn comes.
-pub(super) fn checkpoint<W: World>(world: &mut W, shared: &Shared, task: &mut Task<StoreOf<W>>, now: Millis) {
-    let partition = task.partition;
-    if let Err(error) = task.checkpoint(shared, world.stores(), now) {
-        CheckpointNotTaken { partition, error: &error.to_string() }.emit(&shared.metrics);
-    }
 }
 
 fn failed(shared: &Shared, worker: usize, error: &WorldError) {
