@@ -174,3 +174,94 @@ fn why_not(known: Known<'_>, first: &Link) -> String {
         Some(_) => "it was begun under other schemas or settings".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::journal::{Position, TopicOffset};
+
+    const TOPIC: &str = "events";
+
+    fn position(next: Offset) -> Position {
+        Position { offsets: vec![TopicOffset { topic: TOPIC.to_owned(), next }], ..Position::default() }
+    }
+
+    /// A journal whose record number n has the offset 2 n and the events from 10 (n - 1) on.
+    fn survey(first: i64, last: i64) -> Survey {
+        let link = |sequence: i64| Link {
+            offset: 2 * sequence,
+            sequence,
+            committed_at: 0,
+            from: position(10 * (sequence - 1)),
+            to: position(10 * sequence),
+        };
+        let own_from = Some(2 * first);
+        let span = (Some(2 * first), None);
+        Survey { first: Some(link(first)), last: Some(link(last)), span, own_from, ..Survey::default() }
+    }
+
+    fn base(sequence: i64) -> Base {
+        let name = format!("checkpoint {sequence}");
+        Base { name, journal_offset: 2 * sequence, journal_sequence: sequence, next: 10 * sequence }
+    }
+
+    fn plan(survey: &Survey, journal: Range<Offset>, events: Offset, bases: &[i64]) -> Plan {
+        let bases: Vec<_> = bases.iter().map(|sequence| base(*sequence)).collect();
+        Plan::make(Known { survey, journal: &journal, events, topic: TOPIC }, &bases)
+    }
+
+    fn check(plan: &Plan, start: &Start, replayed: Range<Offset>, judged: Range<Offset>, hidden: &[&str]) {
+        assert_eq!((plan.start.as_ref(), &plan.replayed, &plan.judged), (Some(start), &replayed, &judged));
+        assert_eq!(plan.hidden.len(), hidden.len(), "{:?}", plan.hidden);
+        for (why, part) in plan.hidden.iter().zip(hidden) {
+            assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[test]
+    fn it_begins_at_the_beginning_if_that_is_there() {
+        check(&plan(&survey(1, 9), 0..20, 0, &[4]), &Start::Beginning(0), 0..20, 2..20, &[]);
+        assert_eq!(plan(&Survey::default(), 0..0, 0, &[]), Plan::default());
+        assert_eq!(plan(&Survey::default(), 5..5, 0, &[]).hidden.len(), 1);
+    }
+
+    #[test]
+    fn it_begins_at_the_last_base_before_what_is_wanted() {
+        let mut survey = survey(1, 9);
+        (survey.span, survey.beyond) = ((Some(12), Some(16)), Some(18));
+        let all = [2, 4, 5, 6];
+        check(&plan(&survey, 0..20, 0, &all), &Start::Base(base(5)), 11..18, 12..16, &[]);
+        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(0), 0..18, 12..16, &[]);
+        // A span in which nothing was committed.
+        survey.span = (Some(12), Some(12));
+        check(&plan(&survey, 0..20, 0, &all), &Start::Base(base(5)), 11..18, 12..12, &[]);
+    }
+
+    #[test]
+    fn what_lies_before_the_first_usable_base_is_hidden() {
+        let gone = ["begins at record number 4", ""];
+        // The one right before the first record that is left hides nothing that is not gone.
+        check(&plan(&survey(4, 9), 8..20, 0, &[2, 3, 6]), &Start::Base(base(3)), 8..20, 8..20, &[]);
+        check(&plan(&survey(4, 9), 8..20, 0, &[2, 6]), &Start::Base(base(6)), 13..20, 13..20, &gone[..1]);
+        check(&plan(&survey(1, 9), 0..20, 45, &[2, 4, 5]), &Start::Base(base(5)), 11..20, 11..20, &["offset 0 to 45"]);
+        let none = plan(&survey(4, 9), 8..20, 0, &[2]);
+        assert_eq!((none.start, none.hidden.len()), (None, 1));
+        // One from another journal, behind its end.
+        assert_eq!(plan(&survey(4, 9), 8..20, 0, &[30]).start, None);
+    }
+
+    #[test]
+    fn records_made_under_other_settings_are_hidden() {
+        let mut survey = survey(1, 9);
+        (survey.first_foreign, survey.own_from) = (Some(2), Some(8));
+        check(&plan(&survey, 0..20, 0, &[2, 3, 5]), &Start::Base(base(5)), 11..20, 11..20, &["other schemas"]);
+        assert_eq!(plan(&survey, 0..20, 0, &[2]).start, None);
+        (survey.first_foreign, survey.own_from) = (Some(8), None);
+        let cut = plan(&survey, 0..20, 0, &[2]);
+        check(&cut, &Start::Beginning(0), 0..8, 2..8, &["goes on at offset 8"]);
+        assert!(cut.is_cut);
+        // What is not asked for does not matter.
+        (survey.span, survey.beyond) = ((Some(4), Some(6)), Some(8));
+        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(0), 0..8, 4..6, &[]);
+    }
+}

@@ -191,6 +191,47 @@ fn tampering_with_journal_and_dead_letters_is_found() {
 }
 
 #[test]
+fn an_audit_begins_at_a_checkpoint_where_the_beginning_is_gone() {
+    let Some(stage) = Stage::open("live-audit-base") else { return };
+    let url = format!("file://{}", stage.path("checkpoints").display());
+    let checkpoints = [&SETTINGS[..], &[("checkpoint.url", url.as_str())]].concat();
+    let events = data::shop(EVENTS);
+    let halves: Vec<_> = events.chunks(EVENTS / 2).collect();
+    let mut sequences = Vec::new();
+    for half in halves {
+        stage.produce(3, "murmur2_random", half.iter().map(data::Event::record));
+        let app = App::start_ready(&stage, &rules(), &checkpoints);
+        app.await_input(half.len());
+        // Each clean stop takes a checkpoint of every partition.
+        app.stop();
+        let offset = |record: &Value| JournalRecord::decode(&bytes(&record["value"])).unwrap();
+        let last = stage.read("journal").into_iter().rfind(|record| record["partition"] == 1).unwrap();
+        sequences.push((offset(&last), last["offset"].as_i64().unwrap()));
+    }
+    let (first, journal_offset) = &sequences[0];
+    let config = app::config(&stage, &rules());
+    let set = format!("checkpoint.url={url}");
+    let audited = audit(&config, &["--set", &set]);
+    audited.assert_equal();
+    assert_eq!(audited.report["hidden"], json!([]));
+    let all = audited.count("/partitions/1/alerts/equal");
+
+    stage.delete_records("journal", 1, *journal_offset);
+    stage.delete_records("events", 1, first.to.next(&stage.topic("events")).unwrap());
+    let audited = audit(&config, &["--set", &set]);
+    audited.assert_equal();
+    let found = audited.count("/partitions/1/alerts/equal");
+    assert!(0 < found && found < all, "{found} of {all}");
+    let why = audited.report["hidden"][0].as_str().unwrap();
+    assert!(why.contains(&format!("judged from the checkpoint of record number {}", first.sequence)), "{why}");
+    // Without it, none of that partition can be judged; which is not to say that something is wrong.
+    let audited = audit(&config, &[]);
+    audited.assert_equal();
+    assert_eq!(audited.count("/partitions/1/alerts/expected"), 0);
+    assert!(audited.count("/alerts_topic/hidden") >= all);
+}
+
+#[test]
 fn what_cannot_be_audited_is_said() {
     let Some(stage) = Stage::open("live-unaudited") else { return };
     let config = app::config(&stage, &rules());
