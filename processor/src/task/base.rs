@@ -71,7 +71,7 @@ pub fn find<W: World>(
                 // Retention takes nothing that the newest checkpoint needs: if that one is not newer, this is the last.
                 if !fetched(world, partition, position.journal_sequence)? {
                     let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
-                    return task(world, shared, partition, store, &position);
+                    return task(shared, partition, store, &position, world.now());
                 }
             }
         }
@@ -102,7 +102,8 @@ fn unusable(partition: PartitionId, error: &StoreError) -> WorldError {
 }
 
 fn fetched<W: World>(world: &mut W, partition: PartitionId, newer_than: i64) -> Result<bool, WorldError> {
-    match world.stores().fetch(partition, newer_than).map_err(|error| unusable(partition, &error))? {
+    let fetched = world.stores().fetch(partition, newer_than);
+    match fetched.map_err(|error| WorldError::Transient(format!("its newest checkpoint: {error}")))? {
         Fetched::Ready => Ok(true),
         Fetched::None => Ok(false),
         Fetched::Pending => Err(WorldError::Pending("its newest checkpoint is being fetched".to_owned())),
