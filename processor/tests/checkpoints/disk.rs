@@ -69,10 +69,13 @@ fn a_machine_without_state_starts_from_the_newest_checkpoint() {
     assert_eq!(names(&stage.path("first/checkpoints-tmp")), [""; 0], "links are removed");
 
     let mut second = machine(&stage, &stage.path("second"));
+    // Whether there is a store is seen by opening it.
+    drop(second.stores.open(PARTITION).unwrap());
     let Fetch::Ready(manifest) = second.fetch(0).unwrap() else { panic!("nothing was fetched") };
     assert_eq!(manifest.facts, facts(3));
     drop(second.stores.open(PARTITION).unwrap());
     assert_eq!(contents(&stage.path("second/3")).customers, 3_000);
+    assert_eq!(names(&stage.path("second")), ["3", "checkpoints-tmp"], "an empty store need not be kept");
     assert!(matches!(second.fetch(3).unwrap(), Fetch::None));
     assert_eq!(second.metric("tocsin_checkpoint_fetch_duration_seconds_count"), Some(1.0));
 }
