@@ -102,8 +102,13 @@ pub struct Sweep {
 
 impl Sweep {
     fn has_passed(&self, customer_id: &str) -> bool {
-        self.judged.as_deref().is_some_and(|judged| (customer_id.len(), customer_id) <= (judged.len(), judged))
+        self.judged.as_deref().is_some_and(|judged| is_in_order(customer_id, judged))
     }
+}
+
+/// Whether a sweep comes to the first no later than to the second.
+fn is_in_order(first: &str, second: &str) -> bool {
+    (first.len(), first) <= (second.len(), second)
 }
 
 /// What became of an event offered to a partition.
@@ -158,23 +163,58 @@ impl Partition {
                 self.sweep = None;
                 return Ok(Swept::Done);
             };
-            let customer = states.customer(&customer_id)?;
-            let unwritten = std::mem::take(&mut customer.changed);
-            self.adopt_customer(rules, customer, &customer_id, out);
-            let timer = to_arm(customer);
-            let is_same = !customer.changed;
-            customer.changed |= unwritten;
-            if let Some(at) = timer {
-                states.arm(at, &customer_id);
-            }
-            if is_same {
-                states.pass_over(&customer_id);
-            }
-            if let Some(sweep) = &mut self.sweep {
-                sweep.judged = Some(customer_id);
-            }
+            self.sweep_over(rules, states, customer_id, out)?;
         }
         Ok(Swept::More)
+    }
+
+    /// Goes on with the sweep up to and including this customer, as an earlier one did. It need not be there: who came into
+    /// being during a sweep may be met by one and not by its repetition, and has nothing to be judged.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn sweep_through<S: States>(
+        &mut self,
+        rules: InForce<'_>,
+        states: &mut S,
+        last: &str,
+        out: &mut Vec<Transition>,
+    ) -> Result<(), S::Error> {
+        while let Some(sweep) = &mut self.sweep
+            && !sweep.has_passed(last)
+        {
+            let next = states.next_customer(sweep.judged.as_deref())?;
+            match next.filter(|next| is_in_order(next, last)) {
+                Some(customer_id) => self.sweep_over(rules, states, customer_id, out)?,
+                None => sweep.judged = Some(last.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_over<S: States>(
+        &mut self,
+        rules: InForce<'_>,
+        states: &mut S,
+        customer_id: Box<str>,
+        out: &mut Vec<Transition>,
+    ) -> Result<(), S::Error> {
+        let customer = states.customer(&customer_id)?;
+        let unwritten = std::mem::take(&mut customer.changed);
+        self.adopt_customer(rules, customer, &customer_id, out);
+        let timer = to_arm(customer);
+        let is_same = !customer.changed;
+        customer.changed |= unwritten;
+        if let Some(at) = timer {
+            states.arm(at, &customer_id);
+        }
+        if is_same {
+            states.pass_over(&customer_id);
+        }
+        if let Some(sweep) = &mut self.sweep {
+            sweep.judged = Some(customer_id);
+        }
+        Ok(())
     }
 
     /// Adopts a customer whom the sweep has not reached yet, and judges what the new rules have made due since. The caller

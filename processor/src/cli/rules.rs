@@ -231,3 +231,29 @@ pub fn text_of(at: Millis) -> String {
     timestamp::write(&mut text, at);
     String::from_utf8_lossy(&text).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::failure::{exit_code, report};
+    use super::*;
+
+    #[track_caller]
+    fn check(error: WorldError, expected: &str) {
+        let error = not_published(error);
+        assert_eq!((exit_code(&error), report(&error).as_str()), (1, expected));
+    }
+
+    #[test]
+    fn who_could_not_publish_is_told_what_to_do() {
+        let again = "  hint: look at `tocsin rules history`, then try again\n";
+        check(
+            WorldError::Fenced("x".to_owned()),
+            &format!("error: somebody else applied rules at the same time\n{again}"),
+        );
+        check(
+            WorldError::Unsettled("no answer".to_owned()),
+            &format!("error: nobody knows whether the rules were published: no answer\n{again}"),
+        );
+        check(WorldError::Fatal("too large: raise x".to_owned()), "error: too large: raise x\n");
+    }
+}

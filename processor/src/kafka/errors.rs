@@ -77,7 +77,7 @@ pub(super) fn asking(what: impl Display, error: &KafkaError) -> WorldError {
     }
 }
 
-fn is_missing(code: Code) -> bool {
+pub(super) fn is_missing(code: Code) -> bool {
     matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId)
 }
 

@@ -12,13 +12,14 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::errors;
 use super::native::{BatchConsumer, Item};
+use super::publisher::Member;
 use super::settings::KafkaSettings;
 use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, WorldError};
 
-mod assignment;
+pub(super) mod assignment;
 mod context;
 mod rebalance;
-mod standing;
+pub(super) mod standing;
 
 use assignment::Assignment;
 use context::GroupContext;
@@ -145,37 +146,6 @@ impl Group {
             return self.pause(partitions);
         }
         self.give_back()
-    }
-
-    /// As whom to publish for these partitions: the group's metadata and its generation. The error says why not to.
-    pub fn standing(
-        &self,
-        mut partitions: impl Iterator<Item = PartitionId>,
-    ) -> Result<(ConsumerGroupMetadata, i32), String> {
-        if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
-            return Err(format!("partition {partition} is not this worker's"));
-        }
-        // Asked again if the client's own threads heard of a new generation in between.
-        let mut objection = String::new();
-        for _ in 0..3 {
-            let before = self.client.membership();
-            let metadata = self.consumer().group_metadata().ok_or("librdkafka knows no group")?;
-            let after = self.client.membership();
-            let lost = self.consumer().assignment_lost();
-            match standing::objection(&self.member, &before, &after, lost) {
-                None => return Ok((metadata, before.generation)),
-                Some(found) => objection = found,
-            }
-        }
-        Err(objection)
-    }
-
-    /// Waits a while for our client to hear of another generation than this one.
-    pub fn await_generation(&self, after: i32, patience: Duration) {
-        let until = Instant::now() + patience;
-        while self.client.membership().generation == after && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     /// The group's committed offset.
@@ -305,6 +275,38 @@ impl Group {
             list.add_partition(&self.topic, *partition);
         }
         list
+    }
+}
+
+/// As whom the group's member publishes.
+impl Member<ConsumerGroupMetadata> for Group {
+    fn standing(
+        &self,
+        mut partitions: impl Iterator<Item = PartitionId>,
+    ) -> Result<(ConsumerGroupMetadata, i32), String> {
+        if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
+            return Err(format!("partition {partition} is not this worker's"));
+        }
+        // Asked again if the client's own threads heard of a new generation in between.
+        let mut objection = String::new();
+        for _ in 0..3 {
+            let before = self.client.membership();
+            let metadata = self.consumer().group_metadata().ok_or("librdkafka knows no group")?;
+            let after = self.client.membership();
+            let lost = self.consumer().assignment_lost();
+            match standing::objection(&self.member, &before, &after, lost) {
+                None => return Ok((metadata, before.generation)),
+                Some(found) => objection = found,
+            }
+        }
+        Err(objection)
+    }
+
+    fn await_generation(&self, after: i32, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.client.membership().generation == after && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

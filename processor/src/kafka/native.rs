@@ -89,7 +89,7 @@ impl std::fmt::Debug for Headers<'_> {
 
 /// As whom a consumer speaks in its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Membership {
+pub struct Membership {
     /// -1 outside of the group.
     pub generation: i32,
     /// Empty outside of the group.

@@ -8,7 +8,7 @@ use tocsin_core::time::Millis;
 use super::clock;
 use super::edges::Edges;
 use super::group::Group;
-use super::publisher::Publisher;
+use super::publisher::{Librdkafka, Publisher};
 use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
 use crate::task::world::{
@@ -25,7 +25,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 pub struct KafkaWorld<T> {
     settings: KafkaSettings,
     // The producer goes first when all this is dropped: what it left open is then ended before others take over.
-    publisher: Publisher,
+    publisher: Publisher<Librdkafka>,
     group: Group,
     reader: Reader,
     edges: Edges,
@@ -42,7 +42,7 @@ impl<T> KafkaWorld<T> {
     pub fn new(settings: KafkaSettings, stores: T) -> Result<Self, WorldError> {
         settings.check()?;
         Ok(Self {
-            publisher: Publisher::new(&settings),
+            publisher: Publisher::new(&settings, Librdkafka),
             group: Group::new(&settings)?,
             reader: Reader::new(&settings)?,
             edges: Edges::new(&settings)?,

@@ -105,9 +105,9 @@ impl<S: Store> Task<S> {
             while self.sweep(shared, 1_000, audience)? == Swept::More {}
             return Ok(());
         };
-        let is_there =
-            |task: &Self| task.core.sweep.as_ref().is_none_or(|sweep| sweep.judged.as_deref() == Some(customer));
-        while !is_there(self) && self.sweep(shared, 1, audience)? == Swept::More {}
+        self.core.sweep_through(self.rules.in_force(), &mut self.cache, customer, &mut self.transitions)?;
+        self.hand_over(shared, audience);
+        self.progress.swept(Some(customer.to_owned()));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::partition_task::Task;
 use super::restore::{self, Log};
 use super::world::{Fetched, Logged, Offset, PartitionId, StoreOf, Stores, World, WorldError};
-use crate::codec::journal::JournalRecord;
+use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
 use crate::store::{Store, StoreError};
 
@@ -20,6 +20,8 @@ enum Objection {
     Unfit(String),
     /// It is, but what followed it is gone from the log.
     Gap(String),
+    /// Retention has taken the journal to its end, so that nothing tells whether it was the last one written.
+    Doubt,
 }
 
 /// The task at the place from which the journal is to be replayed. `suspect` is why the store that is there may not be used.
@@ -64,6 +66,14 @@ pub fn find<W: World>(
                     return Err(WorldError::Fatal(message));
                 }
             }
+            Some(Objection::Doubt) => {
+                drop(store);
+                // Retention takes nothing that the newest checkpoint needs: if that one is not newer, this is the last.
+                if !fetched(world, partition, position.journal_sequence)? {
+                    let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
+                    return task(shared, partition, store, &position, world.now());
+                }
+            }
         }
     }
     Err(WorldError::Fatal(format!(
@@ -92,7 +102,8 @@ fn unusable(partition: PartitionId, error: &StoreError) -> WorldError {
 }
 
 fn fetched<W: World>(world: &mut W, partition: PartitionId, newer_than: i64) -> Result<bool, WorldError> {
-    match world.stores().fetch(partition, newer_than).map_err(|error| unusable(partition, &error))? {
+    let fetched = world.stores().fetch(partition, newer_than);
+    match fetched.map_err(|error| WorldError::Transient(format!("its newest checkpoint: {error}")))? {
         Fetched::Ready => Ok(true),
         Fetched::None => Ok(false),
         Fetched::Pending => Err(WorldError::Pending("its newest checkpoint is being fetched".to_owned())),
@@ -192,6 +203,11 @@ fn objection<W: World>(
     }
     let (offset, sequence) = (position.journal_offset, position.journal_sequence);
     if offset >= log.journal.end {
+        if offset < world.journal_bounds(partition)?.end {
+            // A checkpoint of somebody who owns the partition by now: what we know of the log is old.
+            let what = format!("partition {partition} was published for by another member while it was restored here");
+            return Err(WorldError::Unsettled(what));
+        }
         return unfit(format!(
             "it was written behind the journal record at offset {offset}, but the journal ends at {}: it is of another \
              journal, or that one was made anew",
@@ -205,7 +221,9 @@ fn objection<W: World>(
         (Some(record), true) if !is_at(record, shared, position) => {
             return unfit(format!("the journal record at offset {offset} is not the one it was written behind"));
         }
-        (Some(record), false) if record.sequence != sequence + 1 && offset >= log.journal.start => {
+        (Some(record), false)
+            if record.sequence <= sequence || (record.sequence != sequence + 1 && offset >= log.journal.start) =>
+        {
             return unfit(format!("the journal has no record at offset {offset}, behind which it was written"));
         }
         (Some(record), false) if record.sequence != sequence + 1 => {
@@ -215,6 +233,11 @@ fn objection<W: World>(
             );
             return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topic))));
         }
+        (Some(record), false) if !agrees(&record.from, shared, position) => {
+            return unfit(format!("journal record number {} does not begin where it ends", record.sequence));
+        }
+        // Behind a record comes the marker of its transaction; if there is more, it may have been a record.
+        (None, _) if offset < log.journal.start && offset + 2 < log.journal.end => return Ok(Some(Objection::Doubt)),
         _ => {}
     }
     let log_start = world.start_of(partition)?;
@@ -228,10 +251,13 @@ fn objection<W: World>(
 
 /// Whether a store at this position was written behind this journal record.
 fn is_at(record: &JournalRecord, shared: &Shared, position: &Position) -> bool {
-    record.sequence == position.journal_sequence
-        && record.to.next(&shared.topic) == position.inputs.first().map(|(_, next)| *next)
-        && record.to.watermark == position.watermark
-        && record.to.rules == position.generation
+    record.sequence == position.journal_sequence && agrees(&record.to, shared, position)
+}
+
+fn agrees(place: &journal::Position, shared: &Shared, position: &Position) -> bool {
+    place.next(&shared.topic) == position.inputs.first().map(|(_, next)| *next)
+        && place.watermark == position.watermark
+        && place.rules == position.generation
 }
 
 fn other_topic(partition: PartitionId, topic: &str) -> String {

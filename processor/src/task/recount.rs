@@ -63,7 +63,7 @@ impl<S: Store> Recount<S> {
         record: &JournalRecord,
     ) -> Result<Recounted, WorldError> {
         let mut found = Found::default();
-        replay::perform(events, shared, &mut self.task, record, &mut Audience::Audit(&mut found))?;
+        replay::perform(events, shared, &mut self.task, record, &mut 0, &mut Audience::Audit(&mut found))?;
         let recounted = Recounted {
             transitions: found.transitions,
             dead_letters: found.dead_letters,

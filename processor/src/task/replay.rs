@@ -40,7 +40,8 @@ impl<W: World> Events for W {
     }
 }
 
-/// Repeats what a journal record tells.
+/// Repeats what a journal record tells. `done` counts its steps that are done; after an error that passes, the next call goes
+/// on from there.
 ///
 /// # Errors
 /// [`WorldError::Fatal`] if it does not follow on what the task has done, was made under another context, or brings other
@@ -50,6 +51,7 @@ pub fn record<W: World, S: Store>(
     shared: &Shared,
     task: &mut Task<S>,
     logged: &Logged,
+    done: &mut usize,
 ) -> Result<(), WorldError> {
     let record = read(task.partition, logged)?;
     let wrong = |what: String| {
@@ -77,7 +79,7 @@ pub fn record<W: World, S: Store>(
                 .to_owned(),
         ));
     }
-    perform(world, shared, task, &record, &mut Audience::Replay)?;
+    perform(world, shared, task, &record, done, &mut Audience::Replay)?;
     let partition = task.partition;
     if record.rules_fingerprint.as_deref() != Some(&*task.rules.current().fingerprint) {
         return Err(wrong("was made under rules that the rules topic does not have under that number".to_owned()));
@@ -99,7 +101,7 @@ pub fn record<W: World, S: Store>(
     Ok(())
 }
 
-/// Does what a record tells. It must follow on what the task has done; what comes of it is the caller's to compare.
+/// Does what a record tells, but for the steps that are `done`, which it counts on. It must follow on what the task has done; what comes of it is the caller's to compare.
 ///
 /// # Errors
 /// What keeps it from being done: events that are gone, rules that are not known, a store that fails.
@@ -108,6 +110,7 @@ pub fn perform<E: Events, S: Store>(
     shared: &Shared,
     task: &mut Task<S>,
     record: &JournalRecord,
+    done: &mut usize,
     audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
     // Nothing of a record is done before all of it can be.
@@ -116,8 +119,10 @@ pub fn perform<E: Events, S: Store>(
             check_rules(shared, task.partition, *generation, fingerprint)?;
         }
     }
-    for step in &record.steps {
+    for step in record.steps.iter().skip(*done) {
+        // Half a run goes on by itself: what was taken in is behind.
         replay_step(events, shared, task, step, audience)?;
+        *done += 1;
     }
     let partition = task.partition;
     if !matches!(record.steps.last(), Some(Step::Drain { .. })) {

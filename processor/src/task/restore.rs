@@ -54,6 +54,8 @@ struct Replaying<S> {
     task: Task<S>,
     /// Records that were read and not replayed.
     records: VecDeque<Logged>,
+    /// How many steps of the first of them are done.
+    steps_done: usize,
     /// The journal was read up to here.
     read: Offset,
     /// The first input offset that is replayed.
@@ -104,7 +106,14 @@ impl<S: crate::store::Store> Restore<S> {
                 let task = base::find(world, shared, self.partition, log, &mut self.suspect)?;
                 let (log, began) = (log.clone(), task.next);
                 let read = (task.journal_offset() + 1).max(log.journal.start);
-                self.stage = Stage::Replaying(Box::new(Replaying { log, task, records: VecDeque::new(), read, began }));
+                self.stage = Stage::Replaying(Box::new(Replaying {
+                    log,
+                    task,
+                    records: VecDeque::new(),
+                    steps_done: 0,
+                    read,
+                    began,
+                }));
             }
             Stage::Replaying(replaying) => {
                 if replaying.step(world, shared)? {
@@ -134,8 +143,9 @@ impl<S: crate::store::Store> Replaying<S> {
             self.records = records.into();
         }
         let Some(record) = self.records.front() else { return Ok(true) };
-        replay::record(world, shared, &mut self.task, record)?;
+        replay::record(world, shared, &mut self.task, record, &mut self.steps_done)?;
         self.records.pop_front();
+        self.steps_done = 0;
         Ok(self.records.is_empty() && self.read >= self.log.journal.end)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tocsin_core::alert::TransitionKind;
 use tocsin_core::event::Catalog;
-use tocsin_core::rule::{Presentation, Rule, RuleKey};
+use tocsin_core::rule::{Presentation, Rule, RuleKey, RuleSet};
 
 use super::*;
 
@@ -238,6 +238,20 @@ fn a_partition_is_shown_while_it_is_assigned() {
     gauges.set_lag(9);
     check(&metrics, "tocsin_lag_records", &[]);
     check(&metrics, "tocsin_partitions_assigned", &[" 1"]);
+}
+
+#[test]
+fn generations_of_rules_show_and_their_rules_are_expected() {
+    let metrics = metrics();
+    check(&metrics, "tocsin_rules_newest_generation", &[" 0"]);
+    let rules = RuleSet { rules: vec![Arc::new(rule())], ..RuleSet::default() };
+    GenerationRead { generation: 7, fingerprint: "0", applied_by: "ann@desk", rules: &rules }.emit(&metrics);
+    check(&metrics, "tocsin_rules_newest_generation", &[" 7"]);
+    assert_eq!(lines(&metrics, "tocsin_alerts_total").len(), 3, "a first alert is an increase");
+    for _ in 0..2 {
+        RulesUnreachable { reason: "no answer" }.emit(&metrics);
+    }
+    check(&metrics, "tocsin_rules_unreachable_total", &[" 2"]);
 }
 
 #[test]

@@ -159,6 +159,8 @@ impl Run {
         }
         if self.rng.chance(self.sweeps_in_100) {
             self.sweep_one();
+        } else if self.rng.chance(self.sweeps_in_100 / 6) {
+            self.sweep_through();
         }
         match self.rng.range(1, 100) {
             1..=12 => self.write(),
@@ -185,6 +187,14 @@ impl Run {
         assert_eq!(swept == Swept::Done, self.partition.sweep.is_none());
         self.write_records();
         swept
+    }
+
+    /// As far as some customer, whether there is such a one or not.
+    fn sweep_through(&mut self) {
+        let last = self.rng.pick(&["c-1", "c-2", "c-9", "c-10"]);
+        let rules = in_force(&self.sets, self.now, self.before.as_ref());
+        self.partition.sweep_through(rules, &mut self.cache, last, &mut self.transitions).unwrap();
+        self.write_records();
     }
 
     /// Whether a sweep is under way and this customer is still to be looked at.

@@ -65,6 +65,31 @@ fn the_sweep_goes_by_length_and_bytes_and_stops_anywhere() {
     assert!(stage.states.passed_over.is_empty());
 }
 
+/// Even if the last customer is not there to be met.
+#[test]
+fn a_repetition_goes_exactly_as_far() {
+    let rules = swap();
+    let sweep = |customers: &[&str], last: &str| {
+        let mut stage = stage(&rules, customers);
+        stage.partition.adopt(2, &rules.change);
+        let judged = |found: Vec<String>| found.iter().filter(|line| line.ends_with("rule_changed")).count();
+        let mut out = vec![];
+        stage.partition.sweep_through(rules.after(), &mut stage.states, last, &mut out).unwrap();
+        let through = (judged(crate::testing::told(&out)), stage.partition.sweep.clone().unwrap().judged);
+        let (swept, rest) = stage.sweep(rules.after(), 9);
+        assert_eq!(swept, Swept::Done);
+        (through, judged(rest))
+    };
+    let last = |id: &str| Some(id.into());
+    assert_eq!(sweep(&["b", "aa", "cc", "a"], "aa"), ((3, last("aa")), 1));
+    assert_eq!(sweep(&["b", "aa", "cc", "a"], "bb"), ((3, last("bb")), 1));
+    assert_eq!(sweep(&["b", "aa", "cc", "a"], "0"), ((0, last("0")), 4));
+    assert_eq!(sweep(&["b", "aa", "cc", "a"], "zzz"), ((4, last("zzz")), 0));
+    let mut done = Partition::default();
+    done.sweep_through(rules.after(), &mut Stage::default().states, "b", &mut vec![]).unwrap();
+    assert_eq!(done, Partition::default());
+}
+
 #[test]
 fn whoever_comes_first_is_judged_at_the_clock_of_the_change() {
     // The new silence is reached at 10 by whoever bought at 0; the change is at 5.
@@ -200,7 +225,7 @@ fn a_rule_that_comes_back_within_an_instant_counts_its_firings() {
 #[test]
 fn windows_in_memory_are_those_of_the_rules_in_force() {
     let narrow = ("n", "1", Asks::Purchases { over: 50, least: 30.0 });
-    let wide = ("w", "1", Asks::Purchases { over: 1_000, least: 500.0 });
+    let wide = ("w", "1", Asks::Purchases { over: 1_000, least: 190.0 });
     let rules = Rules::new(&[narrow, wide], &[wide, narrow]);
     let mut stage = Stage::default();
     let mut found = vec![];
@@ -213,5 +238,5 @@ fn windows_in_memory_are_those_of_the_rules_in_force() {
         found.extend(stage.event(in_force, "purchase", at, "c"));
     }
     assert!(!stage.customer("c").timeline.is_small());
-    assert_eq!(found, ["29 n c condition_met"]);
+    assert_eq!(found, ["29 n c condition_met", "189 w c condition_met"]);
 }

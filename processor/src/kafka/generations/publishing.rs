@@ -9,14 +9,14 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::{GenerationsError, GenerationsReader, PARTITION, PublishedGeneration};
 use crate::codec::generation::{RulesDocument, RulesFile};
 use crate::kafka::clock;
 use crate::kafka::errors::{self, Remedy, remedy};
-use crate::kafka::publisher::{self, Reports};
+use crate::kafka::publisher::{self, Reports, Trouble};
 use crate::kafka::settings::KafkaSettings;
 use crate::task::world::WorldError;
 
@@ -80,18 +80,20 @@ impl GenerationsWriter {
         let text = document.encode().map_err(|error| WorldError::Fatal(error.to_string()))?;
         let started = Instant::now();
         self.producer.context().begin(MARK);
-        self.producer.begin_transaction().map_err(|error| self.failed("begin the transaction", &error))?;
+        self.producer.begin_transaction().map_err(|error| self.failed("begin the transaction", &error.into()))?;
         let (topic, key) = (&self.settings.rules_topic, document.key());
         let record = BaseRecord::with_opaque_to(topic, MARK).partition(PARTITION).key(&key).payload(&text);
         if let Err((error, _)) = self.producer.send(record) {
-            return Err(self.unsent(text.len(), &error));
+            return Err(self.unsent(text.len(), &error.into()));
         }
         self.drain(started)?;
         if let Some(undelivered) = self.producer.context().undelivered() {
-            return Err(self.unsent(text.len(), &undelivered.error));
+            return Err(self.unsent(text.len(), &undelivered.trouble));
         }
         let remaining = self.settings.transaction_timeout.saturating_sub(started.elapsed()).max(Duration::from_secs(1));
-        self.producer.commit_transaction(remaining).map_err(|error| self.failed("commit the transaction", &error))?;
+        self.producer
+            .commit_transaction(remaining)
+            .map_err(|error| self.failed("commit the transaction", &error.into()))?;
         let delivered = self.producer.context().journal().and_then(|records| records.first().copied());
         let offset = delivered.map_or(-1, |delivered| delivered.offset);
         Ok(PublishedGeneration { offset, document, text })
@@ -109,9 +111,9 @@ impl GenerationsWriter {
         Ok(())
     }
 
-    fn unsent(&self, bytes: usize, error: &KafkaError) -> WorldError {
+    fn unsent(&self, bytes: usize, error: &Trouble) -> WorldError {
         let topic = &self.settings.rules_topic;
-        match error.rdkafka_error_code() {
+        match error.code {
             Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
                 WorldError::Fatal(format!(
                     "a rule set of {bytes} bytes does not fit into a record of {topic}: raise max.message.bytes of that topic, \
@@ -122,12 +124,12 @@ impl GenerationsWriter {
         }
     }
 
-    fn failed(&self, action: &str, error: &KafkaError) -> WorldError {
+    fn failed(&self, action: &str, error: &Trouble) -> WorldError {
         // What a call says of a producer that was fenced may only be that its records were thrown away.
         let fatal = self.producer.client().fatal_error();
         let (code, told) = match fatal {
             Some((code, told)) => (Some(code), told),
-            None => (error.rdkafka_error_code(), error.to_string()),
+            None => (error.code, error.to_string()),
         };
         let what = format!("could not {action}: {told}");
         match code.map(remedy) {

@@ -164,13 +164,22 @@ fn damage_is_told_from_what_may_pass() {
         content[at] ^= 1;
         std::fs::write(path, content).unwrap();
     };
-    let damages: [Spoil<'_>; 7] = [
+    let damages: [Spoil<'_>; 8] = [
         ("a table is missing", Box::new(|path| remove(table(path)))),
         ("a block is garbled", Box::new(|path| flip(table(path), 100))),
         ("a table is cut short", Box::new(|path| std::fs::write(table(path), b"short").unwrap())),
         ("the list of tables is missing", Box::new(|path| remove(file(path, |name| name.starts_with("MANIFEST"))))),
         ("the list of tables is garbled", Box::new(|path| flip(file(path, |name| name.starts_with("MANIFEST")), 20))),
         ("CURRENT is missing", Box::new(|path| remove(path.join("CURRENT")))),
+        (
+            // As in a checkpoint that was not opened yet. RocksDB would begin an empty store here.
+            "CURRENT is missing, and there is no log",
+            Box::new(|path| {
+                remove(path.join("CURRENT"));
+                let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "log");
+                remove(file(path, is_log));
+            }),
+        ),
         ("CURRENT is garbled", Box::new(|path| std::fs::write(path.join("CURRENT"), b"x").unwrap())),
     ];
     for (what, spoil) in damages {

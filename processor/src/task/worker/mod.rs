@@ -233,9 +233,10 @@ impl<W: World> Worker<W> {
             }
             if task.core.sweep.is_some() {
                 let mut audience = Audience::Live { outbox: &mut self.outbox, now };
-                let swept = task.sweep(&self.shared, SWEEP_BUDGET, &mut audience);
+                let budget = SWEEP_BUDGET.min(self.shared.commit.max_batch);
+                let swept = task.sweep(&self.shared, budget, &mut audience);
                 let swept = swept.map_err(|source| WorldError::Store { partition, source })?;
-                gauges.swept(SWEEP_BUDGET as u64, swept == Swept::More);
+                gauges.swept(budget as u64, swept == Swept::More);
             }
         }
         Ok(())
