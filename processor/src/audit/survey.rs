@@ -1,5 +1,7 @@
 //! The journal read on its own, before anything is recomputed: is it one chain, and which part of it is asked for?
 
+use std::fmt::Write;
+
 use tocsin_core::time::Millis;
 
 use crate::codec::journal::{JournalRecord, Position};
@@ -123,12 +125,12 @@ pub fn place(position: &Position) -> String {
     let offsets: Vec<_> = position.offsets.iter().map(|offset| format!("{} {}", offset.topic, offset.next)).collect();
     let mut text = offsets.join(", ");
     match position.watermark {
-        Some(watermark) => text.push_str(&format!(", watermark {}", super::report::instant(watermark))),
+        Some(watermark) => _ = write!(text, ", watermark {}", super::report::instant(watermark)),
         None => text.push_str(", no watermark"),
     }
-    text.push_str(&format!(", rules {}", position.rules));
+    _ = write!(text, ", rules {}", position.rules);
     if let Some(customer) = &position.sweep {
-        text.push_str(&format!(", sweep at `{customer}`"));
+        _ = write!(text, ", sweep at `{customer}`");
     }
     text
 }

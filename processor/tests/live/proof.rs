@@ -1,6 +1,6 @@
 //! Exactly once, shown on the program as it is shipped: killed at random points, and frozen for longer than its group
 //! waits for it in the middle of everything it does. After each, `tocsin audit` finds what was published equal, and an
-//! independent client finds every (alert_id, sequence) once.
+//! independent client finds every (`alert_id`, `sequence`) once.
 //!
 //! A few kills here; `make prove` has fifty (`TOCSIN_KILLS`), with the session timeout that brokers allow by default.
 //! `TOCSIN_KILL_SEED` repeats the points, as far as a clock can.
@@ -162,7 +162,7 @@ fn frozen_past_its_session_it_publishes_everything_once() {
     // Ten days later: `buyer` resolves and `quiet` fires for everybody, at an event in each partition.
     let later = || {
         let movers = (0..3).map(|partition| {
-            let customer = (0..).map(|number| format!("mover-{number}")).find(|customer| {
+            let customer = (0..1_000).map(|number| format!("mover-{number}")).find(|customer| {
                 tocsin::partitioner::Partitioner::Murmur2.partition(customer.as_bytes(), 3) == partition
             });
             purchase("later", &customer.unwrap(), START + 10 * data::DAY)
