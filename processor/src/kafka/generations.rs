@@ -7,6 +7,7 @@
 mod publishing;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::browser::{Browser, Extent};
 use super::settings::KafkaSettings;
@@ -24,7 +25,7 @@ pub struct PublishedGeneration {
     pub offset: Offset,
     pub document: RulesDocument,
     /// The document as its record has it.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// Why generations were not read.
@@ -138,7 +139,7 @@ fn generation_of(topic: &str, record: Input<'_>, due: i64) -> Result<PublishedGe
             document.generation
         )));
     }
-    let text = String::from_utf8_lossy(payload).into_owned();
+    let text = String::from_utf8_lossy(payload).into();
     Ok(PublishedGeneration { offset: record.offset, document, text })
 }
 
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn the_generation_that_is_due_is_taken() {
         let found = read(Some("3"), Some(&payload(3)), 3).unwrap();
-        assert_eq!((found.offset, found.document.generation, found.text), (7, 3, payload(3)));
+        assert_eq!((found.offset, found.document.generation, &*found.text), (7, 3, payload(3).as_str()));
     }
 
     #[test]

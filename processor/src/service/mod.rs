@@ -93,7 +93,7 @@ where
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run);
         threads.push(thread.context("the thread of a worker")?);
     }
-    threads.push(watch_rules(&ground, reader, maker, &stop)?);
+    threads.push(watch_rules(&ground, reader, &stop)?);
     Ok(Service { stop, threads, server, metrics: ground.metrics.clone() })
 }
 
@@ -112,12 +112,11 @@ struct Ground {
 fn watch_rules(
     ground: &Arc<Ground>,
     reader: GenerationsReader,
-    maker: RuleMaker,
     stop: &Stop,
 ) -> anyhow::Result<JoinHandle<Result<(), String>>> {
     let (ground, stop) = (ground.clone(), stop.clone());
     let run = move || {
-        let watch = AssertUnwindSafe(|| rulebook::watch(reader, &ground.rulebook, &maker, &ground.metrics, &stop));
+        let watch = AssertUnwindSafe(|| rulebook::watch(reader, &ground.rulebook, &ground.metrics, &stop));
         let ended = catch_unwind(watch).unwrap_or_else(|_| Err("it panicked; the log has the place".to_owned()));
         if ended.is_err() {
             stop.store(true, Ordering::Relaxed);

@@ -58,7 +58,10 @@ impl RuleMaker {
     /// # Errors
     /// Why this process cannot judge by it, and what to do.
     pub fn make(&self, published: &PublishedGeneration) -> Result<Generation, String> {
-        let document = &published.document;
+        self.make_of(&published.document, &published.text)
+    }
+
+    fn make_of(&self, document: &RulesDocument, text: &Arc<str>) -> Result<Generation, String> {
         let set = self.load(&document.files).map_err(|errors| {
             format!(
                 "{} cannot be used by this process: {errors}: it was checked with other `schemas` or another \
@@ -77,7 +80,16 @@ impl RuleMaker {
         }
         let settings = EngineSettings { history: self.history };
         let engine = Engine::new(Arc::new(set), self.schemas.catalog(), settings, Detail::Full);
-        Ok(Generation { number: document.generation, fingerprint, document: published.text.as_str().into(), engine })
+        Ok(Generation { number: document.generation, fingerprint, document: text.clone(), engine })
+    }
+
+    /// A book whose generations are made by this maker.
+    fn rulebook(&self) -> Rulebook {
+        let maker = self.clone();
+        Rulebook::making(move |text| {
+            let document = RulesDocument::decode(text.as_bytes()).map_err(|error| error.to_string())?;
+            maker.make_of(&document, text)
+        })
     }
 }
 
@@ -136,12 +148,12 @@ pub fn open(
     }
     let mut reader = GenerationsReader::new(settings)?;
     let published = patiently(|| Ok(reader.read_all()?))?;
-    let rulebook = Arc::new(Rulebook::default());
+    let rulebook = Arc::new(maker.rulebook());
     for generation in &published {
-        rulebook.add(maker.make(generation).map_err(anyhow::Error::msg)?)?;
+        rulebook.add_document(generation.document.generation, generation.text.clone())?;
     }
-    if let (Some(newest), Some(generation)) = (published.last(), rulebook.get(rulebook.latest())) {
-        tell(newest, &generation, metrics);
+    if let Some(newest) = published.last() {
+        tell(newest, &rulebook, metrics).map_err(anyhow::Error::msg)?;
     } else {
         tracing::warn!(
             topic = settings.rules_topic,
@@ -206,7 +218,11 @@ fn publish(settings: &KafkaSettings, maker: &RuleMaker, own: &OwnRules) -> anyho
     }
 }
 
-fn tell(published: &PublishedGeneration, generation: &Generation, metrics: &Metrics) {
+/// The newest generation is made at once, whoever needs it: if that fails, better now.
+fn tell(published: &PublishedGeneration, rulebook: &Rulebook, metrics: &Metrics) -> Result<(), String> {
+    let Some(generation) = rulebook.get(published.document.generation) else {
+        return Err(rulebook.unusable().unwrap_or("the generation is not in the book").to_owned());
+    };
     GenerationRead {
         generation: generation.number,
         fingerprint: &generation.fingerprint,
@@ -214,6 +230,7 @@ fn tell(published: &PublishedGeneration, generation: &Generation, metrics: &Metr
         rules: generation.engine.rules(),
     }
     .emit(metrics);
+    Ok(())
 }
 
 /// Adds further generations to the book as they come, until it is told to stop. Brokers may come and go.
@@ -221,13 +238,7 @@ fn tell(published: &PublishedGeneration, generation: &Generation, metrics: &Metr
 /// # Errors
 /// If the topic is damaged or holds what this process cannot judge by: it must end, for a partition may have to adopt
 /// just that.
-pub fn watch(
-    mut reader: GenerationsReader,
-    rulebook: &Rulebook,
-    maker: &RuleMaker,
-    metrics: &Metrics,
-    stop: &Stop,
-) -> Result<(), String> {
+pub fn watch(mut reader: GenerationsReader, rulebook: &Rulebook, metrics: &Metrics, stop: &Stop) -> Result<(), String> {
     let unusable = |reason: String| {
         RulesUnusable { reason: &reason }.emit();
         reason
@@ -236,15 +247,17 @@ pub fn watch(
         match reader.read_new() {
             Ok(published) => {
                 for published in published {
-                    let made = maker.make(&published).map_err(unusable)?;
-                    rulebook.add(made).map_err(|error| unusable(error.to_string()))?;
-                    if let Some(generation) = rulebook.get(published.document.generation) {
-                        tell(&published, &generation, metrics);
-                    }
+                    let added = rulebook.add_document(published.document.generation, published.text.clone());
+                    added.map_err(|error| unusable(error.to_string()))?;
+                    tell(&published, rulebook, metrics).map_err(unusable)?;
                 }
             }
             Err(GenerationsError::Damaged(reason)) => return Err(unusable(reason)),
             Err(GenerationsError::World(error)) => RulesUnreachable { reason: &error.to_string() }.emit(metrics),
+        }
+        // A task may have asked for an older generation, which was not made before.
+        if let Some(reason) = rulebook.unusable() {
+            return Err(unusable(reason.to_owned()));
         }
         pause(ASK_EVERY, stop);
     }
@@ -290,7 +303,7 @@ mod tests {
         let RulesDraft { fingerprint, applied_by, files } = draft(&files, &set, "ann@desk");
         let applied_at = 1_767_225_600_000;
         let document = RulesDocument { generation: 2, fingerprint, applied_at, applied_by, files };
-        PublishedGeneration { offset: 7, text: document.encode().unwrap(), document }
+        PublishedGeneration { offset: 7, text: document.encode().unwrap().into(), document }
     }
 
     #[test]

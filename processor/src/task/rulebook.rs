@@ -5,8 +5,9 @@
 //!
 //! [`latest`]: Rulebook::latest
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tocsin_core::engine::Engine;
 
@@ -33,16 +34,41 @@ pub struct OutOfOrder {
     pub found: i64,
 }
 
+/// Makes a generation of its document, or says why it cannot.
+type Make = dyn Fn(&Arc<str>) -> Result<Generation, String> + Send + Sync;
+
 /// All generations that are known. One thread adds, many ask.
-#[derive(Debug, Default)]
 pub struct Rulebook {
     /// Number of the newest one. Stored after it is in the list, so that whoever sees the number finds the generation.
     latest: AtomicI64,
     /// Generation `n` has the place `n - 1`.
-    generations: RwLock<Vec<Arc<Generation>>>,
+    pages: RwLock<Vec<Arc<Page>>>,
+    make: Box<Make>,
+    unusable: OnceLock<String>,
+}
+
+/// A generation that is made when somebody asks for it, for of years of them a process needs a few.
+#[derive(Debug)]
+struct Page {
+    document: Arc<str>,
+    /// `None`: it could not be made.
+    made: OnceLock<Option<Arc<Generation>>>,
+}
+
+impl Default for Rulebook {
+    /// A book of generations that are ready.
+    fn default() -> Self {
+        Self::making(|_| Err("this book makes no generations".to_owned()))
+    }
 }
 
 impl Rulebook {
+    /// A book that makes generations of their documents.
+    pub fn making(make: impl Fn(&Arc<str>) -> Result<Generation, String> + Send + Sync + 'static) -> Self {
+        let (latest, unusable) = (AtomicI64::new(NO_GENERATION), OnceLock::new());
+        Self { latest, pages: RwLock::default(), make: Box::new(make), unusable }
+    }
+
     /// A book with these generations in it.
     ///
     /// # Errors
@@ -61,11 +87,27 @@ impl Rulebook {
         self.latest.load(Ordering::Acquire)
     }
 
-    /// A generation by its number; `None` if it is not known, or not yet.
+    /// A generation by its number; `None` if it is not known, or not yet, or is [unusable](Self::unusable). The first
+    /// who asks waits until it is made.
     #[must_use]
     pub fn get(&self, number: i64) -> Option<Arc<Generation>> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.generations.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+        let page = self.pages.read().unwrap_or_else(PoisonError::into_inner).get(place)?.clone();
+        let make = || match (self.make)(&page.document) {
+            Ok(generation) => Some(Arc::new(generation)),
+            Err(why) => {
+                self.unusable.get_or_init(|| why);
+                None
+            }
+        };
+        page.made.get_or_init(make).clone()
+    }
+
+    /// Why a generation that somebody asked for could not be made, if that has happened. Nobody may judge by another
+    /// one in its place, so the process has to end.
+    #[must_use]
+    pub fn unusable(&self) -> Option<&str> {
+        self.unusable.get().map(String::as_str)
     }
 
     /// Adds the next generation.
@@ -73,14 +115,36 @@ impl Rulebook {
     /// # Errors
     /// If it is not the one after the newest; the book stays as it was.
     pub fn add(&self, generation: Generation) -> Result<(), OutOfOrder> {
-        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
-        let (expected, found) = (generations.len() as i64 + 1, generation.number);
+        let (number, document) = (generation.number, generation.document.clone());
+        self.append(number, Page { document, made: OnceLock::from(Some(Arc::new(generation))) })
+    }
+
+    /// Adds the next generation, to be made when it is asked for.
+    ///
+    /// # Errors
+    /// As for [`Rulebook::add`].
+    pub fn add_document(&self, number: i64, document: Arc<str>) -> Result<(), OutOfOrder> {
+        self.append(number, Page { document, made: OnceLock::new() })
+    }
+
+    fn append(&self, found: i64, page: Page) -> Result<(), OutOfOrder> {
+        let mut pages = self.pages.write().unwrap_or_else(PoisonError::into_inner);
+        let expected = pages.len() as i64 + 1;
         if found != expected {
             return Err(OutOfOrder { expected, found });
         }
-        generations.push(Arc::new(generation));
+        pages.push(Arc::new(page));
         self.latest.store(found, Ordering::Release);
         Ok(())
+    }
+}
+
+impl fmt::Debug for Rulebook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rulebook")
+            .field("latest", &self.latest)
+            .field("unusable", &self.unusable)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,6 +186,27 @@ mod tests {
             book.add(generation(3)).unwrap();
         }
         assert_eq!(Rulebook::of([generation(2)]).unwrap_err(), OutOfOrder { expected: 1, found: 2 });
+    }
+
+    #[test]
+    fn a_document_is_made_into_a_generation_once_and_only_for_who_asks() {
+        static MADE: AtomicI64 = AtomicI64::new(0);
+        let book = Rulebook::making(|document| {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            document.parse().map(generation).map_err(|_| format!("{document} is no number"))
+        });
+        for (number, document) in [(1, "1"), (2, "two"), (3, "3")] {
+            book.add_document(number, document.into()).unwrap();
+        }
+        assert_eq!(book.add_document(3, "3".into()), Err(OutOfOrder { expected: 4, found: 3 }));
+        assert_eq!((book.latest(), MADE.load(Ordering::Relaxed)), (3, 0));
+        for _ in 0..2 {
+            assert_eq!(book.get(3).unwrap().number, 3);
+        }
+        assert_eq!((book.unusable(), MADE.load(Ordering::Relaxed)), (None, 1), "who needs no other is not disturbed");
+        assert!(book.get(2).is_none());
+        assert_eq!(book.unusable(), Some("two is no number"));
+        assert_eq!(book.get(1).unwrap().number, 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rules topic and its subcommands, and a process that follows it.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -7,9 +8,12 @@ use serde_json::{Value, json};
 use crate::app::{App, config, config_without_rules, ended, tocsin};
 use crate::bad_records::BUYERS;
 use crate::data::Event;
-use crate::stage::Stage;
+use crate::stage::{Stage, wait_until};
 
 const CALLERS: &str = "rules: [{id: caller, let: {calls: {count: interaction, over: 1d}}, when: calls >= 1}]\n";
+/// Of events of a type that does not ship.
+const VISITORS: &str = "rules: [{id: visitor, let: {n: {count: visit, over: 1d}}, when: n >= 1}]\n";
+const CUSTOMERS: usize = 40;
 const AT: i64 = 1_700_000_000_000;
 
 /// Runs `tocsin rules ...`.
@@ -125,7 +129,7 @@ fn a_process_without_rules_waits_for_them() {
     told(&stage, &["apply", &folder(&stage, "rules", &[("a.yaml", BUYERS)])], &["generation 1 published"]);
     app.await_input(1);
     assert_eq!(app.metric("tocsin_rules_newest_generation", ""), 1.0);
-    assert_eq!(app.metric("tocsin_alerts_total", "buyer"), 1.0);
+    wait_until("the alert", || app.metric("tocsin_alerts_total", "buyer") == 1.0);
     app.stop();
 }
 
@@ -151,11 +155,53 @@ fn a_process_with_rules_publishes_them_once() {
 }
 
 #[test]
+fn a_running_process_adopts_what_is_applied() {
+    let Some(stage) = Stage::open("live-adopting") else { return };
+    let app = App::start_ready(&stage, &stage.write("own.yaml", BUYERS), &[("time.idle_after", "never")]);
+    let events = (0..CUSTOMERS).flat_map(|number| {
+        let event = |kind: &str, letter: &str| {
+            let (id, customer) = (format!("{letter}-{number}"), format!("c-{number}"));
+            Event::new(kind, &id, &customer, AT + number as i64, &json!({})).record()
+        };
+        [event("purchase", "p"), event("interaction", "i")]
+    });
+    stage.produce(3, "murmur2_random", events);
+    app.await_input(2 * CUSTOMERS);
+    wait_until("alerts by the first generation", || app.metric("tocsin_alerts_total", "fired") == CUSTOMERS as f64);
+    told(&stage, &["apply", &folder(&stage, "next", &[("a.yaml", CALLERS)])], &["generation 2 published"]);
+    let records = stage.await_records("alerts", 3 * CUSTOMERS);
+    let mut alerts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for record in &records {
+        let alert: Value = serde_json::from_str(record["value"].as_str().unwrap()).unwrap();
+        let text = |name: &str| alert[name].as_str().unwrap().to_owned();
+        let told = [text("rule_id"), text("transition"), text("reason")].join(" ");
+        alerts.entry(text("customer_id")).or_default().push(told);
+    }
+    assert_eq!(alerts.len(), CUSTOMERS);
+    for told in alerts.values_mut() {
+        assert_eq!(told[0], "buyer fired condition_met");
+        told.sort();
+        let expected = ["buyer fired condition_met", "buyer resolved rule_changed", "caller fired condition_met"];
+        assert_eq!(*told, expected);
+    }
+    app.stop();
+
+    let mut show = tocsin();
+    show.args(["journal", "show", "--config"]).arg(config_without_rules(&stage));
+    let (code, told, error) = ended(&mut show);
+    assert_eq!(code, Some(0), "{told}{error}");
+    assert!(told.contains("adopted generation 2 of the rules") && told.contains("the sweep is over"), "{told}");
+    assert!(!told.contains("!!!"), "{told}");
+}
+
+#[test]
 fn a_process_that_cannot_judge_by_a_generation_ends() {
     let Some(stage) = Stage::open("live-unusable") else { return };
     let app = App::start_ready(&stage, &stage.write("own.yaml", BUYERS), &[]);
-    let visits = "rules: [{id: visitor, let: {n: {count: visit, over: 1d}}, when: n >= 1}]\n";
-    let (rules, schemas) = (folder(&stage, "visits", &[("a.yaml", visits)]), visit_schema(&stage));
+    stage.produce(3, "murmur2_random", [buys("p-1")]);
+    app.await_input(1);
+    wait_until("the alert", || app.metric("tocsin_alerts_total", "fired") == 1.0);
+    let (rules, schemas) = (folder(&stage, "visits", &[("a.yaml", VISITORS)]), visit_schema(&stage));
     told(&stage, &["apply", &rules, "--set", &format!("schemas={schemas}")], &["generation 2 published"]);
     let (code, log) = app.await_end();
     assert_eq!(code, Some(1), "{log}");
@@ -168,6 +214,29 @@ fn a_process_that_cannot_judge_by_a_generation_ends() {
     let (code, _, error) = ended(run.arg("run").arg("--config").arg(config_without_rules(&stage)));
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("generation 2 of the rules"), "{error}");
+
+    // A third that would load does not help the partition that has to adopt the second before.
+    let third = folder(&stage, "third", &[("a.yaml", CALLERS)]);
+    told(&stage, &["apply", &third], &["what changes is not known: generation 2", "generation 3 published"]);
+    let app = App::start_with(&stage, &config_without_rules(&stage), &[]);
+    let (code, log) = app.await_end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("generation 2 of the rules"), "{log}");
+}
+
+#[test]
+fn a_generation_that_nobody_has_to_adopt_need_not_load() {
+    let Some(stage) = Stage::open("live-obsolete") else { return };
+    let (rules, schemas) = (folder(&stage, "visits", &[("a.yaml", VISITORS)]), visit_schema(&stage));
+    told(&stage, &["apply", &rules, "--set", &format!("schemas={schemas}")], &["generation 1 published"]);
+    let own = stage.write("own.yaml", BUYERS);
+    let app = App::start_ready(&stage, &own, &[("time.idle_after", "never")]);
+    stage.produce(3, "murmur2_random", [buys("p-1")]);
+    app.await_input(1);
+    wait_until("the alert", || app.metric("tocsin_alerts_total", "fired") == 1.0);
+    app.stop();
+    let table = told(&stage, &["history"], &["generation 1 does not load with these schemas", "a.yaml:1:"]);
+    assert!(table.lines().nth(1).unwrap().trim_end().ends_with('?'), "{table}");
 }
 
 /// A folder with the schema of an event type that does not ship.

@@ -96,7 +96,7 @@ impl GenerationsWriter {
             .map_err(|error| self.failed("commit the transaction", &error.into()))?;
         let delivered = self.producer.context().journal().and_then(|records| records.first().copied());
         let offset = delivered.map_or(-1, |delivered| delivered.offset);
-        Ok(PublishedGeneration { offset, document, text })
+        Ok(PublishedGeneration { offset, document, text: text.into() })
     }
 
     /// Waits for the broker to have taken what was sent; `commit_transaction` would sleep for a report.
