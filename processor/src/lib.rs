@@ -1,5 +1,6 @@
 //! The shells around the pure engine: Kafka, RocksDB, the file formats and the command line.
 
+pub mod audit;
 pub mod backtest;
 #[cfg(feature = "rocksdb")]
 pub mod checkpoint;

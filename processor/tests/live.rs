@@ -9,6 +9,8 @@
 
 #[path = "live/app.rs"]
 mod app;
+#[path = "live/audit.rs"]
+mod audit;
 #[path = "live/backlog.rs"]
 mod backlog;
 #[path = "live/bad_records.rs"]
@@ -20,6 +22,8 @@ mod broker;
 mod data;
 #[path = "live/journal.rs"]
 mod journal;
+#[path = "live/proof.rs"]
+mod proof;
 #[path = "live/restarts.rs"]
 mod restarts;
 #[path = "live/rules.rs"]

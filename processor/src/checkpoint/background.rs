@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::CheckpointError;
 use super::archive::Repository;
-use super::fetch::{Fetched, Search, fetch};
+use super::fetch::{Fetched, Search, Wanted, fetch};
 use super::garbage::sweep;
 use super::hash::KnownHashes;
 use super::queue::{Queue, Taken};
@@ -145,7 +145,7 @@ impl Background {
 
     /// Finds out how old the partition's newest checkpoint is, for the metric that says so.
     pub fn look(&self, topic: &str, partition: i32) {
-        self.inner.metrics.set_checkpoint_time(topic, partition, now());
+        self.inner.metrics.expect_checkpoint(topic, partition, now());
         let (inner, topic) = (self.inner.clone(), topic.to_owned());
         if let Some(runtime) = &*lock(&self.runtime) {
             runtime.spawn(async move {
@@ -269,6 +269,10 @@ impl Inner {
     async fn fetch(&self, partition: i32, search: &Search) -> Result<Fetched, CheckpointError> {
         let archive = self.repository.partition(partition);
         let (mut pause, started) = (self.settings.first_pause, Instant::now());
+        let topic = match &search.wanted {
+            Wanted::NewerThan { topic: Some(topic), .. } => topic.as_str(),
+            Wanted::NewerThan { topic: None, .. } | Wanted::Exactly(_) => "",
+        };
         for remaining in (0..FETCH_TRIES).rev() {
             match fetch(&archive, search).await {
                 Ok(fetched) => {
@@ -276,7 +280,7 @@ impl Inner {
                     return Ok(fetched);
                 }
                 Err(error) => {
-                    self.failed_with("", partition, CheckpointFailure::Fetch, &error);
+                    self.failed_with(topic, partition, CheckpointFailure::Fetch, &error);
                     if remaining == 0 {
                         return Err(error);
                     }

@@ -3,10 +3,11 @@
 //! | exit code | meaning |
 //! | --- | --- |
 //! | 0 | done |
-//! | 1 | it failed while running: look at what happened and try again |
+//! | 1 | it failed while running: look at what happened and try again; an audit found something wrong |
 //! | 2 | unusable arguments, configuration, rules or events: mend them first |
 
 mod arguments;
+mod audit;
 mod backtest;
 mod checkpoint;
 mod demo;
@@ -40,6 +41,7 @@ enum Command {
     Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
     Rules(rules::RulesArgs),
+    Audit(audit::AuditArgs),
     Journal(journal::JournalArgs),
 }
 
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Rules(args) => rules::execute(&args),
+        Command::Audit(args) => audit::execute(&args),
         Command::Journal(args) => journal::execute(&args),
     };
     match done {

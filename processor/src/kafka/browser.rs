@@ -140,6 +140,6 @@ impl Browser {
 }
 
 fn input(record: Record<'_>) -> Input<'_> {
-    let Record { partition, offset, timestamp, key, payload } = record;
+    let Record { partition, offset, timestamp, key, payload, .. } = record;
     Input { partition, offset, timestamp, key, payload }
 }

@@ -25,6 +25,7 @@ mod browser;
 mod clock;
 mod edges;
 mod errors;
+mod evidence;
 pub mod generations;
 mod group;
 mod log;
@@ -48,5 +49,6 @@ pub mod protocol {
 }
 
 pub use browser::{Browser, Extent};
+pub use evidence::Evidence;
 pub use settings::KafkaSettings;
 pub use world::KafkaWorld;

@@ -212,6 +212,10 @@ impl Stores for DiskStores {
             return Ok(Fetched::None);
         }
         let place = self.place(partition);
+        if is_blank(&place) {
+            // What opening has made, on a machine without state; there is nothing in it to keep.
+            remove(&place).map_err(|error| failed(&place, "make way", &error))?;
+        }
         self.set_aside(partition, "a checkpoint that is further on takes its place")?;
         std::fs::rename(&target, &place).map_err(|error| failed(&place, "be put in place", &error))?;
         Ok(Fetched::Ready)
@@ -224,6 +228,20 @@ impl Stores for DiskStores {
     fn take_checkpoint(&mut self, partition: PartitionId, store: &mut RocksStore, facts: CheckpointFacts<'_>) {
         self.take(partition, store, self.facts(partition, facts));
     }
+}
+
+/// Whether a store was made and never written to: it has no table, and nothing in a log. In doubt it was.
+fn is_blank(store: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(store) else { return false };
+    entries.all(|entry| {
+        let Ok(entry) = entry else { return false };
+        let path = entry.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("sst" | "blob") => false,
+            Some("log") => entry.metadata().is_ok_and(|metadata| metadata.len() == 0),
+            _ => true,
+        }
+    })
 }
 
 fn remove(directory: &Path) -> std::io::Result<()> {

@@ -1,10 +1,13 @@
 //! The running program: topics checked, rules published and followed, a thread for each worker, health and metrics
 //! beside them.
 
+mod audit;
 pub mod rulebook;
 
 #[cfg(feature = "rocksdb")]
 mod disk_stores;
+#[cfg(feature = "rocksdb")]
+mod scraps;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +34,7 @@ use crate::task::world::{Stores, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
 
+pub use audit::audit;
 #[cfg(feature = "rocksdb")]
 pub use disk_stores::DiskStores;
 pub use rulebook::{OwnRules, RuleMaker};

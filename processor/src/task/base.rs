@@ -3,14 +3,16 @@
 //! A store is of use if it is of this topic and stands at a record of this journal. Else it is set aside, never deleted, and
 //! the newest checkpoint takes its place, or the replay begins where the journal does.
 
+use tocsin_core::time::Millis;
+
 use super::Shared;
 use super::cache::Cache;
 use super::partition_task::Task;
 use super::restore::{self, Log};
-use super::world::{Fetched, Logged, PartitionId, StoreOf, Stores, World, WorldError};
+use super::world::{Fetched, Logged, Offset, PartitionId, StoreOf, Stores, World, WorldError};
 use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// What is wrong with a store.
 enum Objection {
@@ -53,10 +55,10 @@ pub fn find<W: World>(
             }
             let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
             let position = beginning(world, shared, partition, log)?;
-            return task(world, shared, partition, store, &position);
+            return task(shared, partition, store, &position, world.now());
         };
         match objection(world, shared, partition, log, &position)? {
-            None => return task(world, shared, partition, store, &position),
+            None => return task(shared, partition, store, &position, world.now()),
             Some(Objection::Unfit(reason)) => *suspect = Some(reason),
             Some(Objection::Gap(message)) => {
                 drop(store);
@@ -69,7 +71,7 @@ pub fn find<W: World>(
                 // Retention takes nothing that the newest checkpoint needs: if that one is not newer, this is the last.
                 if !fetched(world, partition, position.journal_sequence)? {
                     let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
-                    return task(world, shared, partition, store, &position);
+                    return task(shared, partition, store, &position, world.now());
                 }
             }
         }
@@ -100,20 +102,25 @@ fn unusable(partition: PartitionId, error: &StoreError) -> WorldError {
 }
 
 fn fetched<W: World>(world: &mut W, partition: PartitionId, newer_than: i64) -> Result<bool, WorldError> {
-    match world.stores().fetch(partition, newer_than).map_err(|error| unusable(partition, &error))? {
+    let fetched = world.stores().fetch(partition, newer_than);
+    match fetched.map_err(|error| WorldError::Transient(format!("its newest checkpoint: {error}")))? {
         Fetched::Ready => Ok(true),
         Fetched::None => Ok(false),
         Fetched::Pending => Err(WorldError::Pending("its newest checkpoint is being fetched".to_owned())),
     }
 }
 
-fn task<W: World>(
-    world: &W,
+/// A task at a position, under the rules that were in force there.
+///
+/// # Errors
+/// [`WorldError::Pending`] if the rules topic has not been read that far; [`WorldError::Fatal`] if it has others there.
+pub fn task<S: Store>(
     shared: &Shared,
     partition: PartitionId,
-    store: StoreOf<W>,
+    store: S,
     position: &Position,
-) -> Result<Task<StoreOf<W>>, WorldError> {
+    now: Millis,
+) -> Result<Task<S>, WorldError> {
     let rules = restore::rules(shared, position.generation, position.sweep.is_some())?;
     if rules.current().fingerprint != position.rules {
         return Err(WorldError::Fatal(format!(
@@ -124,7 +131,7 @@ fn task<W: World>(
             position.rules
         )));
     }
-    Ok(Task::new(partition, shared, store, position, rules, world.now()))
+    Ok(Task::new(partition, shared, store, position, rules, now))
 }
 
 /// Where a partition without a store begins: where its journal does, else at the start of its log.
@@ -157,13 +164,19 @@ fn beginning<W: World>(
         }
         None => log_start,
     };
-    Ok(Position {
+    Ok(nothing_done(shared, start))
+}
+
+/// The position before the first journal record, with nothing of the input dealt with before this offset.
+#[must_use]
+pub fn nothing_done(shared: &Shared, start: Offset) -> Position {
+    Position {
         inputs: vec![(shared.topic.as_str().into(), start)],
         journal_offset: -1,
         rules: shared.no_rules.fingerprint.clone(),
         context: shared.context.hash(),
         ..Position::default()
-    })
+    }
 }
 
 /// What is missing, and the ways out.

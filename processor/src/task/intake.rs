@@ -43,9 +43,12 @@ impl<S: Store> Task<S> {
 
     fn refuse(&mut self, shared: &Shared, record: Input<'_>, refusal: &Refusal, audience: &mut Audience<'_>) {
         self.progress.dead_letters += 1;
-        if let Audience::Live { outbox, .. } = audience {
-            let Refusal { reason, message } = refusal;
-            outbox.dead_letter(&DeadLetter { reason, message, topic: &shared.topic, record });
+        let Refusal { reason, message } = refusal;
+        let letter = DeadLetter { reason, message, topic: &shared.topic, record };
+        match audience {
+            Audience::Live { outbox, .. } => outbox.dead_letter(&letter),
+            Audience::Replay => {}
+            Audience::Audit(found) => found.dead_letters.push(letter.outgoing()),
         }
     }
 

@@ -12,6 +12,7 @@ pub mod inbox;
 mod intake;
 pub mod outbox;
 mod partition_task;
+pub mod recount;
 mod replay;
 mod restore;
 mod restoring;
@@ -27,7 +28,8 @@ use tocsin_core::partition::TimeSettings;
 use tocsin_core::time::Duration;
 
 pub use intake::REFUSALS;
-pub use partition_task::{Audience, Task};
+pub use partition_task::{Audience, Found, Task};
+pub use replay::Events;
 use rulebook::{Generation, Rulebook};
 pub use worker::{Stop, Worker};
 

@@ -12,6 +12,11 @@ use crate::codec::journal::Step;
 use crate::config::AlertsFormat;
 use crate::telemetry::{AlertPublished, DeadLettered, Metrics};
 
+/// Headers of a dead letter: where the record was.
+pub const LETTER_TOPIC: &str = "tocsin.topic";
+pub const LETTER_PARTITION: &str = "tocsin.partition";
+pub const LETTER_OFFSET: &str = "tocsin.offset";
+
 /// Alerts and dead letters of one worker, waiting for its next transaction.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -52,6 +57,24 @@ pub struct DeadLetter<'a> {
     pub record: Input<'a>,
 }
 
+impl DeadLetter<'_> {
+    /// The record as it came, with headers that say why it is here and where it was.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let Input { partition, offset, timestamp, key, payload } = self.record;
+        let mut headers = vec![
+            ("tocsin.reason", text(self.reason)),
+            ("tocsin.message", text(self.message)),
+            (LETTER_TOPIC, text(self.topic)),
+            (LETTER_PARTITION, text(&partition.to_string())),
+            (LETTER_OFFSET, text(&offset.to_string())),
+        ];
+        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
+        Outgoing { key: key.unwrap_or_default().to_vec(), payload: payload.map(<[u8]>::to_vec), headers }
+    }
+}
+
 impl Outbox {
     /// Renders a transition as an alert record, keyed by its customer.
     pub fn alert(&mut self, writer: &AlertWriter, format: AlertsFormat, transition: &Transition, detected_at: Millis) {
@@ -66,22 +89,12 @@ impl Outbox {
         self.alerts.push(Outgoing { key, payload: Some(payload), headers: Vec::new() });
     }
 
-    /// Adds a record as it came, with headers that say why it is here and where it was.
+    /// Adds a dead letter.
     pub fn dead_letter(&mut self, letter: &DeadLetter<'_>) {
-        let text = |text: &str| text.as_bytes().to_vec();
-        let Input { partition, offset, timestamp, key, payload } = letter.record;
-        let mut headers = vec![
-            ("tocsin.reason", text(letter.reason)),
-            ("tocsin.message", text(letter.message)),
-            ("tocsin.topic", text(letter.topic)),
-            ("tocsin.partition", text(&partition.to_string())),
-            ("tocsin.offset", text(&offset.to_string())),
-        ];
-        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
-        let payload = payload.map(<[u8]>::to_vec);
-        self.bytes += payload.as_ref().map_or(0, Vec::len);
+        let Input { partition, offset, payload, .. } = letter.record;
+        self.bytes += payload.map_or(0, <[u8]>::len);
         self.told.dead_letters.push((letter.reason, partition, offset, letter.message.into()));
-        self.dead_letters.push(Outgoing { key: key.unwrap_or_default().to_vec(), payload, headers });
+        self.dead_letters.push(letter.outgoing());
     }
 
     #[must_use]

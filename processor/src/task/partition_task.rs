@@ -7,7 +7,7 @@ use tocsin_core::time::Millis;
 use super::adoption::Rules;
 use super::cache::{Cache, Written};
 use super::outbox::{Outbox, Progress};
-use super::world::{CheckpointFacts, Offset, PartitionId, Stores};
+use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Stores};
 use super::{SEMANTICS_VERSION, Shared};
 use crate::codec::decode::Decoder;
 use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
@@ -63,6 +63,15 @@ pub enum Audience<'a> {
     Live { outbox: &'a mut Outbox, now: Millis },
     /// Nowhere: all of it has been published before.
     Replay,
+    /// To somebody who compares it with what has been published.
+    Audit(&'a mut Found),
+}
+
+/// What judging has brought.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub transitions: Vec<Transition>,
+    pub dead_letters: Vec<Outgoing>,
 }
 
 impl<S: Store> Task<S> {
@@ -123,10 +132,15 @@ impl<S: Store> Task<S> {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub(super) fn drain_through(&mut self, shared: &Shared, timer: &(Millis, Box<str>)) -> Result<(), StoreError> {
+    pub(super) fn drain_through(
+        &mut self,
+        shared: &Shared,
+        timer: &(Millis, Box<str>),
+        audience: &mut Audience<'_>,
+    ) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
             let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, &mut self.transitions)?;
-            self.hand_over(shared, &mut Audience::Replay);
+            self.hand_over(shared, audience);
             if drained == Drained::Done {
                 self.draining = false;
                 break;
@@ -151,8 +165,12 @@ impl<S: Store> Task<S> {
     pub(super) fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
         for transition in self.transitions.drain(..) {
             self.progress.transitions.add(&transition);
-            if let Audience::Live { outbox, now } = audience {
-                outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
+            match audience {
+                Audience::Live { outbox, now } => {
+                    outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
+                }
+                Audience::Replay => {}
+                Audience::Audit(found) => found.transitions.push(transition),
             }
         }
     }

@@ -8,13 +8,40 @@ use super::Shared;
 use super::base::read;
 use super::partition_task::{Audience, Task};
 use super::rulebook::Generation;
-use super::world::{Logged, PartitionId, World, WorldError};
-use crate::codec::journal::Step;
+use super::world::{Input, Logged, Offset, PartitionId, World, WorldError};
+use crate::codec::journal::{JournalRecord, Step};
 use crate::store::{Store, StoreError};
 use crate::telemetry::ReplayDiverged;
 
-/// Repeats what a journal record tells. `done` counts its steps that are done; with an error that passes, the next call goes on
-/// from there.
+/// Where events are read again.
+pub trait Events {
+    /// Committed events of a partition, from the first offset up to, not including, the second.
+    ///
+    /// # Errors
+    /// As for [`World::replay`].
+    fn again(
+        &mut self,
+        partition: PartitionId,
+        from: Offset,
+        to: Offset,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), WorldError>;
+}
+
+impl<W: World> Events for W {
+    fn again(
+        &mut self,
+        partition: PartitionId,
+        from: Offset,
+        to: Offset,
+        each: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), WorldError> {
+        self.replay(partition, from, to, each)
+    }
+}
+
+/// Repeats what a journal record tells. `done` counts its steps that are done; after an error that passes, the next call goes
+/// on from there.
 ///
 /// # Errors
 /// [`WorldError::Fatal`] if it does not follow on what the task has done, was made under another context, or brings other
@@ -52,21 +79,8 @@ pub fn record<W: World, S: Store>(
                 .to_owned(),
         ));
     }
-    // Nothing of a record is done before all of it can be.
-    for step in &record.steps {
-        if let Step::Rules { generation, fingerprint } = step {
-            check_rules(shared, task.partition, *generation, fingerprint)?;
-        }
-    }
-    for step in record.steps.iter().skip(*done) {
-        // Half a run goes on by itself: what was taken in is behind.
-        replay_step(world, shared, task, step)?;
-        *done += 1;
-    }
+    perform(world, shared, task, &record, done, &mut Audience::Replay)?;
     let partition = task.partition;
-    if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
-        drain_all(shared, task).map_err(|source| WorldError::Store { partition, source })?;
-    }
     if record.rules_fingerprint.as_deref() != Some(&*task.rules.current().fingerprint) {
         return Err(wrong("was made under rules that the rules topic does not have under that number".to_owned()));
     }
@@ -87,32 +101,63 @@ pub fn record<W: World, S: Store>(
     Ok(())
 }
 
-fn replay_step<W: World, S: Store>(
-    world: &mut W,
+/// Does what a record tells, but for the steps that are `done`, which it counts on. It must follow on what the task has done; what comes of it is the caller's to compare.
+///
+/// # Errors
+/// What keeps it from being done: events that are gone, rules that are not known, a store that fails.
+pub fn perform<E: Events, S: Store>(
+    events: &mut E,
+    shared: &Shared,
+    task: &mut Task<S>,
+    record: &JournalRecord,
+    done: &mut usize,
+    audience: &mut Audience<'_>,
+) -> Result<(), WorldError> {
+    // Nothing of a record is done before all of it can be.
+    for step in &record.steps {
+        if let Step::Rules { generation, fingerprint } = step {
+            check_rules(shared, task.partition, *generation, fingerprint)?;
+        }
+    }
+    for step in record.steps.iter().skip(*done) {
+        // Half a run goes on by itself: what was taken in is behind.
+        replay_step(events, shared, task, step, audience)?;
+        *done += 1;
+    }
+    let partition = task.partition;
+    if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
+        drain_all(shared, task, audience).map_err(|source| WorldError::Store { partition, source })?;
+    }
+    Ok(())
+}
+
+fn replay_step<E: Events, S: Store>(
+    events: &mut E,
     shared: &Shared,
     task: &mut Task<S>,
     step: &Step,
+    audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
     let partition = task.partition;
     let broken = |source: StoreError| WorldError::Store { partition, source };
     match step {
-        Step::Run { to_offset, .. } => run(world, shared, task, *to_offset),
+        Step::Run { to_offset, .. } => run(events, shared, task, *to_offset, audience),
         Step::Tick { watermark } => {
-            drain_all(shared, task).map_err(broken)?;
+            drain_all(shared, task, audience).map_err(broken)?;
             task.tick(*watermark);
             Ok(())
         }
         Step::Drain { deadline, customer: Some(customer) } => {
-            task.drain_through(shared, &(*deadline, customer.as_str().into())).map_err(broken)
+            task.drain_through(shared, &(*deadline, customer.as_str().into()), audience).map_err(broken)
         }
         Step::Rules { generation, fingerprint } => {
-            drain_all(shared, task).map_err(broken)?;
+            drain_all(shared, task, audience).map_err(broken)?;
             task.adopt(check_rules(shared, partition, *generation, fingerprint)?);
             Ok(())
         }
         Step::Sweep { customer } => {
-            drain_all(shared, task).map_err(broken)?;
-            task.sweep_through(shared, customer.as_deref(), &mut Audience::Replay).map_err(broken)
+            drain_all(shared, task, audience).map_err(broken)?;
+            task.sweep_through(shared, customer.as_deref(), audience).map_err(broken)
         }
         Step::Context(_) => Ok(()),
         Step::Drain { customer: None, .. } => Err(WorldError::Fatal(format!(
@@ -121,17 +166,18 @@ fn replay_step<W: World, S: Store>(
     }
 }
 
-fn run<W: World, S: Store>(
-    world: &mut W,
+fn run<E: Events, S: Store>(
+    events: &mut E,
     shared: &Shared,
     task: &mut Task<S>,
     to_offset: i64,
+    audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
     let (partition, from) = (task.partition, task.next);
     let mut failed = None;
-    world.replay(partition, from, to_offset, &mut |record| {
+    events.again(partition, from, to_offset, &mut |record| {
         if failed.is_none() {
-            let taken = drain_all(shared, task).and_then(|()| task.take(shared, record, &mut Audience::Replay));
+            let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
             failed = taken.err();
         }
     })?;
@@ -162,7 +208,7 @@ fn check_rules(
     Ok(rules)
 }
 
-fn drain_all<S: Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), StoreError> {
-    while task.drain(shared, &mut Audience::Replay)? == Drained::More {}
+fn drain_all<S: Store>(shared: &Shared, task: &mut Task<S>, audience: &mut Audience<'_>) -> Result<(), StoreError> {
+    while task.drain(shared, audience)? == Drained::More {}
     Ok(())
 }

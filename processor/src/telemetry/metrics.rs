@@ -110,6 +110,13 @@ impl Metrics {
         self.partitions.set_log_retention(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     }
 
+    /// A partition that is here shall have checkpoints; if none is found, its age counts from now.
+    pub fn expect_checkpoint(&self, topic: &str, partition: i32, now: Millis) {
+        if let Some(gauges) = self.partitions.get(topic, partition) {
+            gauges.expect_checkpoint(now);
+        }
+    }
+
     /// Assigned partitions that are not running yet, in order.
     #[must_use]
     pub fn restoring(&self) -> Vec<(String, i32)> {

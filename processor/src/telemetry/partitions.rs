@@ -62,6 +62,12 @@ impl PartitionGauges {
         self.checkpoint.store(at, Relaxed);
     }
 
+    /// Until more is known, the age of its newest checkpoint counts from now.
+    pub fn expect_checkpoint(&self, now: Millis) {
+        // An error if something is known already, which is as good.
+        _ = self.checkpoint.compare_exchange(UNKNOWN, now, Relaxed, Relaxed);
+    }
+
     pub fn set_store_bytes(&self, bytes: u64) {
         self.store_bytes.store(bytes, Relaxed);
     }

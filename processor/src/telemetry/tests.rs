@@ -165,6 +165,9 @@ fn checkpoints_are_counted_and_aged() {
     let (topic, took, sequence) = ("events", Duration::from_secs(2), 5);
     let gauges = PartitionAssigned { worker: 0, topic, partition: 3 }.emit(&metrics);
     check(&metrics, "tocsin_checkpoint_age_seconds", &[]);
+    metrics.expect_checkpoint(topic, 3, 900_000);
+    metrics.expect_checkpoint(topic, 3, 950_000);
+    check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 100"#]);
     CheckpointTaken { topic, partition: 3, sequence, took }.emit(&metrics);
     let uploaded = CheckpointUploaded {
         topic,

@@ -71,10 +71,13 @@ fn a_machine_without_state_starts_from_the_newest_checkpoint() {
     assert_eq!(names(&stage.path("first/checkpoints-tmp")), [""; 0], "links are removed");
 
     let mut second = machine(&stage, &stage.path("second"));
+    // Whether there is a store is seen by opening it.
+    drop(second.stores.open(PARTITION).unwrap());
     assert_eq!(second.fetch(0).unwrap(), Fetched::Ready);
     drop(second.stores.open(PARTITION).unwrap());
     let found = contents(&stage.path("second/3"));
     assert_eq!((found.customers, found.position.unwrap().journal_sequence), (3_000, 3));
+    assert_eq!(names(&stage.path("second")), ["3", "checkpoints-tmp"], "an empty store need not be kept");
     assert_eq!(second.fetch(3).unwrap(), Fetched::None);
     assert_eq!(second.metric("tocsin_checkpoint_fetch_duration_seconds_count"), Some(1.0));
 }

@@ -143,10 +143,15 @@ impl App {
         (ended.and_then(|status| status.code()), self.log())
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
     /// SIGTERM; it must end well, and soon.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         let asked = Instant::now();
         let mut ended = None;
         wait_until("the end after SIGTERM", || {

@@ -71,6 +71,13 @@ impl Stage {
         write(self.tool("produce.py", topic), records);
     }
 
+    /// Deletes what lies before an offset, as retention does.
+    pub fn delete_records(&self, topic: &str, partition: i64, before: i64) {
+        let mut command = self.tool("delete_records.py", topic);
+        command.args(["--partition", &partition.to_string(), "--before", &before.to_string()]);
+        assert!(command.status().unwrap().success(), "the records could not be deleted");
+    }
+
     /// All records of a topic that readers of committed records see, by partition and offset.
     pub fn read(&self, topic: &str) -> Vec<Value> {
         self.read_with(topic, &[])

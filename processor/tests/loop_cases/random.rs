@@ -107,6 +107,7 @@ impl Case {
         }
         self.settle();
         self.check();
+        crate::audit::check_equal(&self.log, &self.options);
         self.reached
     }
 
