@@ -13,10 +13,11 @@ pub fn judge(sim: &Sim, error: &WorldError) {
         WorldError::Store { .. } => plan.disk > 0 || plan.damage > 0,
         // Another member may live on what is here.
         WorldError::Fatal(_) if text.contains("the simulated disk") => plan.disk > 0,
-        // Retention ran while a replay was under way: the next start begins with the checkpoint.
-        WorldError::Fatal(_) if text.contains("retention has taken") => plan.retention > 0,
+        // Retention ran while a restore was under way: the next start begins with the checkpoint.
+        WorldError::Fatal(_) if text.contains("retention has taken it") => plan.retention > 0,
         _ => false,
     };
-    assert!(may_be && !sim.is_calm.get(), "a process ended with: {text}");
+    let is_late = sim.is_calm.get() && !text.contains("retention has taken it");
+    assert!(may_be && !is_late, "a process ended with: {text}");
     sim.count(if matches!(error, WorldError::Fenced(_)) { "processes fenced" } else { "processes ended by a refusal" });
 }

@@ -2,13 +2,14 @@
 //! [`Sim::point`], where it may die, or stand still while everybody else goes on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tocsin::task::world::WorldError;
+use tocsin::task::world::{PartitionId, WorldError};
 use tocsin::task::{Shared, Worker};
 use tocsin_core::time::{HOUR, MINUTE, Millis, SECOND};
 
@@ -467,8 +468,8 @@ impl Sim {
                 let now = self.now();
                 self.broker.borrow_mut().group.adopt_orphans(now, &mut self.reached.borrow_mut());
             }
-            for slot in 0..self.plan.machines {
-                assert!(self.is_up(slot) || self.no_idle.get(), "machine {slot} has ended in calm weather");
+            if !self.no_idle.get() {
+                (0..self.plan.machines).for_each(|slot| self.start(slot));
             }
             let broker = self.broker.borrow();
             let ends = broker.journal.iter().map(length).sum::<i64>() + length(&broker.alerts);
@@ -484,20 +485,28 @@ impl Sim {
     }
 
     fn is_done(&self, broker: &Broker) -> bool {
-        broker.group.is_stable() && (0..self.plan.partitions).all(|partition| self.is_live(broker, partition))
+        broker.group.is_stable() && self.owners(broker).len() == self.plan.partitions as usize
     }
 
-    fn is_live(&self, broker: &Broker, partition: i32) -> bool {
+    /// Who holds each partition, of those that have gone live with it at any time.
+    pub fn owners(&self, broker: &Broker) -> BTreeMap<PartitionId, Me> {
         let clients = self.clients.borrow();
-        let owner = broker.live.get(&partition);
-        owner.is_some_and(|me| !clients[me.process].dead && clients[me.process].owned.contains(&partition))
+        let mut owners = BTreeMap::new();
+        for (slot, machine) in self.slots.iter().enumerate() {
+            let process = machine.process.get();
+            let Some(client) = clients.get(process).filter(|client| !client.dead) else { continue };
+            let me = Me { slot, process };
+            let held = client.owned.iter().filter(|partition| broker.went_live.contains_key(&(**partition, me)));
+            owners.extend(held.map(|partition| (*partition, me)));
+        }
+        owners
     }
 
     fn what_is_left(&self) -> String {
         let broker = self.broker.borrow();
         let clients = self.clients.borrow();
         let alive: Vec<_> = clients.iter().enumerate().filter(|(_, client)| !client.dead).collect();
-        format!("live: {:?}, group: {:?}, clients: {alive:?}", broker.live, broker.group)
+        format!("owners: {:?}, group: {:?}, clients: {alive:?}", self.owners(&broker), broker.group)
     }
 }
 

@@ -42,8 +42,6 @@ pub struct Broker {
     pub letters: Log,
     pub transactions: Transactions,
     pub group: Group,
-    /// Who started each partition last.
-    pub live: BTreeMap<PartitionId, Me>,
     /// When each process last went live with a partition, and who published for it last, by a count of such moments.
     pub went_live: BTreeMap<(PartitionId, Me), u64>,
     pub published: BTreeMap<PartitionId, (Me, u64)>,
@@ -61,7 +59,6 @@ impl Broker {
             letters: Log::default(),
             transactions: Transactions::default(),
             group: Group::new(plan.partitions),
-            live: BTreeMap::new(),
             went_live: BTreeMap::new(),
             published: BTreeMap::new(),
             moments: 0,
@@ -70,7 +67,6 @@ impl Broker {
 
     /// A process has restored a partition and begins to read on.
     pub fn goes_live(&mut self, partition: PartitionId, me: Me) {
-        self.live.insert(partition, me);
         let moment = self.moment();
         self.went_live.insert((partition, me), moment);
     }

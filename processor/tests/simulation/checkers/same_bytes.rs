@@ -16,7 +16,7 @@ use crate::disk::Row;
 use crate::sim::{Me, Sim};
 
 pub fn check(sim: &Rc<Sim>) {
-    let owners = sim.broker.borrow().live.clone();
+    let owners = sim.owners(&sim.broker.borrow());
     for slot in 0..sim.plan.machines {
         sim.stop(slot);
     }

@@ -16,10 +16,10 @@ use crate::sim::Sim;
 
 pub fn at_rest(sim: &Sim) {
     let broker = sim.broker.borrow();
-    for (partition, owner) in &broker.live {
+    for (partition, owner) in sim.owners(&broker) {
         let disk = sim.slots[owner.slot].disk.borrow();
-        if let Some(store) = disk.store(*partition) {
-            check(*partition, store);
+        if let Some(store) = disk.store(partition) {
+            check(partition, store);
         }
     }
     for (partition, checkpoint) in sim.objects.borrow().all() {
