@@ -153,6 +153,7 @@ impl Engine {
     ) {
         while let Some(due) = customer.due().filter(|due| *due <= through) {
             self.judge_concerned(customer, customer_id, &[], due, out);
+            debug_assert!(customer.due().is_none_or(|next| next > due), "due by a rule that is not in force");
         }
     }
 
