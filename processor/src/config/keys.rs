@@ -94,10 +94,11 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "kafka.static_membership",
-        Text("true"),
+        Text("false"),
         "Keep the partitions over a restart within session_timeout, so that a process that was killed goes on at once\n\
-         when it comes back (true or false). Needs an `instance` that is the same after a restart; where it is not, a\n\
-         stopped process would keep its partitions from others for session_timeout: set false there.",
+         when it comes back (true or false). Needs an `instance` that is the same after a restart. A stopped process\n\
+         keeps its partitions from others for session_timeout, and one that ends in the middle of a rebalance can leave a\n\
+         partition without an owner until a member comes or goes.",
     ),
     key(
         PROPERTIES,
