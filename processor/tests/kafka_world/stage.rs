@@ -161,7 +161,7 @@ pub fn settled<T>(mut ask: impl FnMut() -> Result<T, WorldError>) -> Result<T, W
     loop {
         match ask() {
             Err(WorldError::Pending(_)) if started.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(10))
+                std::thread::sleep(Duration::from_millis(10));
             }
             known => return known,
         }
