@@ -63,12 +63,12 @@ fn whatever_goes_wrong_every_alert_is_published_once() {
     let (started, mut total) = (Instant::now(), Reached::default());
     for seed in first..first + many {
         let twice = catch_unwind(AssertUnwindSafe(|| (run(seed, is_shown), run(seed, false))));
-        let Ok(((reached, once), (_, again))) = twice else {
+        let Ok(((reached, hash), (_, again))) = twice else {
             panic!(
                 "the seed TOCSIN_SIMULATION_SEED={seed} failed, see above; TOCSIN_SIMULATION_SHOW=1 tells what it did"
             );
         };
-        assert_eq!(once, again, "TOCSIN_SIMULATION_SEED={seed} did not come to the same twice");
+        assert_eq!(hash, again, "TOCSIN_SIMULATION_SEED={seed} did not come to the same twice");
         total.merge(&reached);
         let done = seed - first + 1;
         if done.is_multiple_of(1_000) {

@@ -34,6 +34,10 @@ struct Fetch {
 
 /// The client of one process.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the client that may hold with any of the others"
+)]
 pub struct Client {
     pub subscribed: bool,
     pub dead: bool,

@@ -183,29 +183,29 @@ impl SimProducer {
             self.broken();
         }
         loop {
-            let next = self.queue.borrow_mut().pop_front();
-            let Some(mut next) = next else { return };
-            let offset = match next.written {
+            let first = self.queue.borrow_mut().pop_front();
+            let Some(mut record) = first else { return };
+            let offset = match record.written {
                 Some(offset) => Ok(offset),
                 None => self.persist(5_000, || {
                     let mut broker = self.sim.broker.borrow_mut();
-                    let (me, data) = (Some(self.me), next.data.clone());
-                    broker.produce(&self.id, self.epoch.get(), me, next.place, data, next.sent_at)
+                    let (me, data) = (Some(self.me), record.data.clone());
+                    broker.produce(&self.id, self.epoch.get(), me, record.place, data, record.sent_at)
                 }),
             };
             match offset {
                 Ok(offset) if net == Net::Unanswered && self.sim.chance(50) => {
-                    next.written = Some(offset);
-                    self.queue.borrow_mut().push_front(next);
+                    record.written = Some(offset);
+                    self.queue.borrow_mut().push_front(record);
                     return;
                 }
                 Ok(offset) => {
                     let reported = self.now().wall;
                     let appended = Some(self.sim.now());
-                    self.reports.delivered(next.mark, Delivered { offset, appended, reported });
+                    self.reports.delivered(record.mark, Delivered { offset, appended, reported });
                 }
                 Err(trouble) => {
-                    self.lose(&next, &trouble);
+                    self.lose(&record, &trouble);
                     return self.give_up(&trouble);
                 }
             }

@@ -27,7 +27,7 @@ const BURST: &str = r#"
     resolve_when: complaints < 1
     cooldown: 30m
 "#;
-const DROP: &str = r#"
+const DROP: &str = r"
   - id: drop
     let:
       recent: {sum: purchase.amount, over: 2h}
@@ -35,12 +35,12 @@ const DROP: &str = r#"
     levels: {low: recent < before, high: recent < before / 2}
     for: 10m
     keep_firing_for: 20m
-"#;
-const QUIET: &str = r#"
+";
+const QUIET: &str = r"
   - id: quiet
     let: {quiet: {silence: [purchase, interaction], since: first_seen}}
     levels: {low: quiet >= hours(1), medium: quiet >= hours(2), high: quiet >= hours(5)}
-"#;
+";
 const GOLD: &str = r#"
   - id: gold
     scope: customer.tier == "gold"

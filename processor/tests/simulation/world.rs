@@ -117,8 +117,8 @@ impl SimGroup {
                 self.assignment.assigned(&list);
             }
             Some(Change::Revoked(list)) => {
-                let lost = self.client(|client| client.lost);
-                self.assignment.revoked(&list, lost);
+                let is_lost = self.client(|client| client.lost);
+                self.assignment.revoked(&list, is_lost);
                 self.leaving = Some(list);
                 self.give_back();
             }

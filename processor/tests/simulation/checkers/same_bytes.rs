@@ -12,6 +12,7 @@ use std::rc::Rc;
 use tocsin::codec::rows;
 use tocsin::task::world::PartitionId;
 
+use crate::broker::log::Log;
 use crate::disk::Row;
 use crate::sim::{Me, Sim};
 
@@ -34,7 +35,7 @@ pub fn check(sim: &Rc<Sim>) {
 }
 
 fn restore(sim: &Rc<Sim>, owners: &BTreeMap<PartitionId, Me>, how: &str) {
-    let size = || sim.broker.borrow().journal.iter().map(|log| log.end()).sum::<i64>();
+    let size = || sim.broker.borrow().journal.iter().map(Log::end).sum::<i64>();
     let before = size();
     let slot = sim.checker();
     sim.slots[slot].disk.borrow_mut().wipe();
