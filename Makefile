@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit fix bench build setup setup-demo
+.PHONY: help demo test check unit simulate prove fix bench build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,13 @@ check: ## format and lints; changes nothing
 
 unit: ## all tests; those that need Kafka start one
 	cargo test --locked --workspace --no-fail-fast 2>&1 | processor/tests/tools/tally
+
+prove: setup ## exactly once on a real broker: the program killed KILLS times (default: 50), and frozen past its session
+	TOCSIN_KILLS=$(or $(KILLS),50) cargo test --locked --package tocsin --test live -- proof:: --nocapture
+
+simulate: setup ## the loop in SEEDS seeded worlds that go wrong in every way, from the seed FROM on
+	TOCSIN_SIMULATION_SEEDS=$(or $(SEEDS),100000) TOCSIN_SIMULATION_SEED=$(or $(FROM),1) \
+		cargo test --locked --package tocsin --test simulation -- --nocapture
 
 fix: ## mends what can be mended
 	cargo fmt --all

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tocsin_core::alert::{Severity, Transition, TransitionKind};
 use tocsin_core::engine::{Detail, Engine, Outcome, Settings as EngineSettings};
 use tocsin_core::event::Event;
-use tocsin_core::partition::{Drained, Partition, Taken, TimeSettings};
+use tocsin_core::partition::{Drained, InForce, Partition, Taken, TimeSettings};
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::Millis;
 
@@ -188,7 +188,8 @@ impl<'a, W: Write> Run<'a, W> {
         }
         let place = place(self.settings, &event);
         let (partition, cache) = &mut self.partitions[place];
-        let taken = partition.take(&self.engine, &self.settings.time, cache, &event, None, &mut self.transitions)?;
+        let rules = InForce::steady(&self.engine);
+        let taken = partition.take(rules, &self.settings.time, cache, &event, None, &mut self.transitions)?;
         if let Taken::Judged(outcome) = taken {
             *self.summary.outcomes.entry(outcome).or_default() += 1;
         }
@@ -198,7 +199,7 @@ impl<'a, W: Write> Run<'a, W> {
     fn drain(&mut self, place: usize) -> Result<(), BacktestError> {
         loop {
             let (partition, cache) = &mut self.partitions[place];
-            let drained = partition.drain(&self.engine, cache, 10_000, &mut self.transitions)?;
+            let drained = partition.drain(InForce::steady(&self.engine), cache, 10_000, &mut self.transitions)?;
             self.write()?;
             if drained == Drained::Done {
                 return Ok(());

@@ -50,7 +50,8 @@ pub struct Config {
     pub application: String,
     pub instance: String,
     pub workers: usize,
-    pub rules: PathBuf,
+    /// `None`: those of the rules topic, whoever put them there.
+    pub rules: Option<PathBuf>,
     pub schemas: Option<PathBuf>,
     pub state_dir: PathBuf,
     /// `None`: the input's partitioning is not checked.
@@ -63,6 +64,7 @@ pub struct Config {
     pub topics: Topics,
     pub time: Time,
     pub commit: Commit,
+    pub checkpoint: Checkpoint,
     pub http: Http,
     pub log: Log,
 }
@@ -79,14 +81,15 @@ pub struct Kafka {
     pub static_membership: bool,
 }
 
-/// Four different names.
+/// Five different names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
     pub events: String,
     pub alerts: String,
     pub dead_letters: String,
     pub journal: String,
-    /// Of a topic that is created. The journal has as many as the events.
+    pub rules: String,
+    /// Of a topic that is created. The journal has as many as the events, the rules have one.
     pub partitions: u32,
     /// Of a topic that is created; `None`: what the broker is set to.
     pub replication: Option<u32>,
@@ -112,6 +115,15 @@ pub struct Commit {
     /// Events.
     pub max_batch: usize,
     pub write_behind: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// `None`: there are no checkpoints.
+    pub url: Option<String>,
+    pub interval: Duration,
+    /// At least 2: one of them may turn out to be damaged.
+    pub keep: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +203,7 @@ impl Given {
             application: reader.parsed("application", read::name),
             instance: reader.parsed("instance", read::name),
             workers: reader.number("workers", 1..=256) as usize,
-            rules: reader.path("rules"),
+            rules: reader.optional("rules", |text| Ok(PathBuf::from(text))),
             schemas: reader.optional("schemas", |text| Ok(PathBuf::from(text))),
             state_dir: reader.path("state_dir"),
             partitioner: reader.choice("partitioner", &partitioner_choices()),
@@ -203,6 +215,7 @@ impl Given {
             topics: Topics::read(reader),
             time: Time::read(reader),
             commit: Commit::read(reader),
+            checkpoint: Checkpoint::read(reader),
             http: Http { listen: reader.optional("http.listen", address).unwrap_or(([127, 0, 0, 1], 0).into()) },
             log: Log::read(reader),
         }
@@ -229,6 +242,7 @@ impl Topics {
             alerts: reader.parsed("topics.alerts", read::name),
             dead_letters: reader.parsed("topics.dead_letters", read::name),
             journal: reader.parsed("topics.journal", read::name),
+            rules: reader.parsed("topics.rules", read::name),
             partitions: reader.number("topics.partitions", 1..=10_000),
             replication: reader.parsed("topics.replication", |text| {
                 if text == "broker" { Ok(None) } else { read::number(text, 1..=100).map(Some) }
@@ -257,6 +271,16 @@ impl Commit {
             min_interval: reader.duration("commit.min_interval"),
             max_batch: reader.number("commit.max_batch", 1..=1_000_000) as usize,
             write_behind: reader.duration("commit.write_behind"),
+        }
+    }
+}
+
+impl Checkpoint {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            url: reader.optional("checkpoint.url", checkpoint_url),
+            interval: reader.duration("checkpoint.interval"),
+            keep: reader.number("checkpoint.keep", 2..=1_000) as usize,
         }
     }
 }
@@ -296,6 +320,15 @@ fn timezone(text: &str) -> Result<Tz, Refusal> {
         let nearest = nearest.map_or("UTC", |tz| tz.name());
         Refusal::new(format!("`{text}` is not a time zone"), format!("did you mean {nearest}?"))
     })
+}
+
+/// Whether it can be reached is seen when it is used.
+fn checkpoint_url(text: &str) -> Result<String, Refusal> {
+    let bucket = text.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    if bucket || text.strip_prefix("file://").is_some_and(|rest| rest.starts_with('/')) {
+        return Ok(text.to_owned());
+    }
+    Err(Refusal::new(format!("`{text}` is not usable"), "write file:///DIRECTORY or s3://BUCKET/PREFIX"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, Refusal> {

@@ -1,6 +1,9 @@
 //! The shells around the pure engine: Kafka, RocksDB, the file formats and the command line.
 
+pub mod audit;
 pub mod backtest;
+#[cfg(feature = "rocksdb")]
+pub mod checkpoint;
 pub mod codec;
 pub mod config;
 pub mod demo;

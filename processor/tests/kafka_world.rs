@@ -4,6 +4,8 @@
 #[path = "kafka_world/chaos.rs"]
 mod chaos;
 mod common;
+#[path = "kafka_world/generations.rs"]
+mod generations;
 #[path = "kafka_world/publishing.rs"]
 mod publishing;
 #[path = "kafka_world/reading.rs"]

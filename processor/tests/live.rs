@@ -9,6 +9,8 @@
 
 #[path = "live/app.rs"]
 mod app;
+#[path = "live/audit.rs"]
+mod audit;
 #[path = "live/backlog.rs"]
 mod backlog;
 #[path = "live/bad_records.rs"]
@@ -18,8 +20,14 @@ mod bad_records;
 mod broker;
 #[path = "live/data.rs"]
 mod data;
+#[path = "live/journal.rs"]
+mod journal;
+#[path = "live/proof.rs"]
+mod proof;
 #[path = "live/restarts.rs"]
 mod restarts;
+#[path = "live/rules.rs"]
+mod rules;
 #[path = "live/same_as_backtest.rs"]
 mod same_as_backtest;
 #[path = "live/serving.rs"]

@@ -1,6 +1,8 @@
 //! The loop itself, worker and tasks as they run, over a world in memory that fails in every way the real one may.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "loop_cases/audit.rs"]
+mod audit;
 #[path = "loop_cases/idle.rs"]
 mod idle;
 #[path = "loop_cases/letters.rs"]

@@ -6,9 +6,11 @@
 
 #[path = "model/engine.rs"]
 mod engine;
+#[path = "model/engine_changing.rs"]
+mod engine_changing;
 mod model;
 
-use model::coverage::Coverage;
+use model::coverage::{Coverage, REQUIRED, REQUIRED_OF_CHANGES, Seen};
 use model::{BASE_MS, Case, compare, event, generate, render, shrink, world};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -20,16 +22,28 @@ const TELLING_CASES: u64 = 10_000;
 
 #[test]
 fn the_engine_agrees_with_the_model() {
+    agree(generate::case, &REQUIRED);
+}
+
+#[test]
+fn the_engine_agrees_when_rules_change() {
+    agree(generate::changing_case, &REQUIRED_OF_CHANGES);
+}
+
+type Generate = fn(u64) -> Case;
+
+fn agree(generate: Generate, required: &[(&str, u64)]) {
     let cases = setting("TOCSIN_PROPERTY_CASES", DEFAULT_CASES);
     let first = setting("TOCSIN_PROPERTY_SEED", DEFAULT_SEED);
     let threads = thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let results: Vec<(Coverage, Option<u64>)> = thread::scope(|scope| {
         let seeds = |start| (first + start..first + cases).step_by(threads as usize);
-        let workers: Vec<_> = (0..threads).map(|start| scope.spawn(move || compare_all(seeds(start)))).collect();
+        let compare = |start| move || compare_all(seeds(start), generate);
+        let workers: Vec<_> = (0..threads).map(|start| scope.spawn(compare(start))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
     if let Some(seed) = results.iter().filter_map(|(_, failed)| *failed).min() {
-        panic!("{}", report(seed));
+        panic!("{}", report(seed, generate));
     }
     let mut coverage = Coverage::default();
     for (reached, _) in &results {
@@ -37,7 +51,7 @@ fn the_engine_agrees_with_the_model() {
     }
     println!("{}", coverage.report());
     if cases >= TELLING_CASES {
-        assert_eq!(coverage.blind_spots(), [""; 0], "the generator hardly reaches this any more");
+        assert_eq!(coverage.blind_spots(required), [""; 0], "the generator hardly reaches this any more");
     }
 }
 
@@ -56,39 +70,49 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// Up to the first failure.
-fn compare_all(seeds: impl Iterator<Item = u64>) -> (Coverage, Option<u64>) {
+fn compare_all(seeds: impl Iterator<Item = u64>, generate: Generate) -> (Coverage, Option<u64>) {
     let mut coverage = Coverage::default();
     for seed in seeds {
-        let case = generate::case(seed);
+        let case = generate(seed);
         let outcome = world::run(&case);
-        coverage.add(&outcome.seen, outcome.records.len());
-        if difference_to(&outcome, &case).is_some() {
-            return (coverage, Some(seed));
+        match difference_to(&outcome, &case) {
+            Ok(seen) => coverage.add([&outcome.seen, &seen], outcome.records.len()),
+            Err(_) => return (coverage, Some(seed)),
         }
     }
     (coverage, None)
 }
 
 fn difference(case: &Case) -> Option<String> {
-    difference_to(&world::run(case), case)
+    difference_to(&world::run(case), case).err()
 }
 
-/// What differs between the two sides, or how the engine broke down.
-fn difference_to(outcome: &world::Outcome, case: &Case) -> Option<String> {
+/// What the engine's side reached; or what differs between the two sides, or how the engine broke down.
+fn difference_to(outcome: &world::Outcome, case: &Case) -> Result<Seen, String> {
     let events: Vec<String> = case.events.iter().map(event::Event::json).collect();
-    let engine = || engine::run_engine(&render::rules(&case.rules), &events, &case.settings);
+    let engine = || match case.changes[..] {
+        [] => (engine::run_engine(&render::rules(&case.rules), &events, &case.settings), Seen::default()),
+        _ => engine_changing::run_engine(case),
+    };
     match catch_unwind(AssertUnwindSafe(engine)) {
-        Ok(records) => compare::first_difference(&outcome.records, &records),
+        Ok((records, seen)) => {
+            let different = if case.interleaving.is_none() {
+                compare::first_difference(&outcome.records, &records)
+            } else {
+                compare::first_difference(&compare::by_customer(&outcome.records), &compare::by_customer(&records))
+            };
+            different.map_or(Ok(seen), Err)
+        }
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Some(format!("the engine broke down: {}", text.unwrap_or_default()))
+            Err(format!("the engine broke down: {}", text.unwrap_or_default()))
         }
     }
 }
 
-fn report(seed: u64) -> String {
-    let case = generate::case(seed);
+fn report(seed: u64, generate: Generate) -> String {
+    let case = generate(seed);
     let broke_down = |difference: &str| difference.starts_with("the engine broke down");
     let kind = difference(&case).map(|difference| broke_down(&difference));
     // A difference must not shrink into a rule set that is merely refused.
@@ -100,12 +124,17 @@ fn report(seed: u64) -> String {
 fn as_files(case: &Case) -> String {
     let events: Vec<String> = case.events.iter().map(event::Event::json).collect();
     let settings = &case.settings;
+    let change = |change: &model::change::Change| {
+        format!("--- rules.yaml from before line {} on\n{}", change.place + 1, render::rules(&change.rules))
+    };
     format!(
-        "--- rules.yaml\n{}--- events.jsonl\n{}\n--- max_out_of_orderness {}, history {}, until {}",
+        "--- rules.yaml\n{}{}--- events.jsonl\n{}\n--- max_out_of_orderness {}, history {}, interleaving {:?}, until {}",
         render::rules(&case.rules),
+        case.changes.iter().map(change).collect::<String>(),
         events.join("\n"),
         render::duration(settings.max_out_of_orderness_ms),
         render::duration(settings.history_ms),
+        case.interleaving,
         settings.until_ms.map_or("none".to_owned(), |until| {
             format!("{} (base + {} ms)", event::time_text(until), until - BASE_MS)
         }),

@@ -5,7 +5,7 @@ use crate::attributes::Attributes;
 use crate::rule::RuleKey;
 use crate::time::Millis;
 use crate::timeline::Timeline;
-use crate::window::Held;
+use crate::window::HeldWindows;
 
 /// A customer's state: what happened, what is known, where each alert stands, and when to look again.
 ///
@@ -24,8 +24,10 @@ pub struct Customer {
     pub alerts: Vec<AlertState>,
     /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
     pub armed: Option<Millis>,
-    /// Totals of windows, by their place in the rule set; empty for a small customer.
-    pub windows: Vec<Option<Held>>,
+    /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].
+    pub generation: i64,
+    /// Totals of windows; empty for a small customer.
+    pub windows: HeldWindows,
     /// Whether this differs from what the store holds.
     pub changed: bool,
     /// Whether the attributes do.

@@ -21,3 +21,6 @@ pub mod timeline;
 pub mod value;
 pub mod varint;
 pub mod window;
+
+#[cfg(test)]
+mod testing;

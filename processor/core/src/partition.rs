@@ -3,10 +3,18 @@
 //! For each event in turn: what was due for its customer, then the event itself, then what the watermark that it moved
 //! makes due, by (instant, customer). The last part, the *drain*, may be stopped anywhere and taken up again; no event
 //! is taken in before it is done.
+//!
+//! When rules change, every customer is *adopted*: judged once by what has changed, at its clock as it stood at the change.
+//! That is the work of a *sweep* over all customers, which goes on beside the stream and may be stopped anywhere. A
+//! customer whom an event or a timer reaches first is adopted right then. So for each of them the outcome is the same as if
+//! all had been adopted at the change; only the order between customers is not.
+//!
+//! While a sweep is under way, those are adopted whom it has passed or who carry the partition's generation number. Whom it
+//! passes without any change, it leaves as they are in the store, with an old number. Without a sweep all are adopted.
 
 use crate::alert::Transition;
 use crate::customer::Customer;
-use crate::engine::{Engine, Outcome};
+use crate::engine::{Change, Engine, Outcome};
 use crate::event::Event;
 use crate::time::{Duration, MINUTE, Millis};
 
@@ -31,6 +39,32 @@ pub trait States {
     /// # Errors
     /// If the store cannot be read.
     fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, Self::Error>;
+
+    /// The first customer after the given one, in the order (length of id, id). Customers who came into being after this
+    /// was last asked with `None` may be left out.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn next_customer(&mut self, after: Option<&str>) -> Result<Option<Box<str>>, Self::Error>;
+
+    /// The sweep has looked at this customer and changed nothing: it need not stay in memory.
+    fn pass_over(&mut self, customer_id: &str);
+}
+
+/// The rules by which customers are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct InForce<'a> {
+    pub engine: &'a Engine,
+    /// While a sweep is under way: the rules before, and what has changed since.
+    pub change: Option<(&'a Engine, &'a Change)>,
+}
+
+impl<'a> InForce<'a> {
+    /// Rules that do not change.
+    #[must_use]
+    pub fn steady(engine: &'a Engine) -> Self {
+        Self { engine, change: None }
+    }
 }
 
 /// How a partition deals with time.
@@ -47,10 +81,34 @@ impl Default for TimeSettings {
 }
 
 /// The part of a partition's state that is not any customer's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// Instants at or before it have come; `None` before the first event.
     pub watermark: Option<Millis>,
+    /// Number of the rule generation in force; 0 before the first.
+    pub generation: i64,
+    /// The sweep that is under way.
+    pub sweep: Option<Sweep>,
+}
+
+/// How far customers have been adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// The partition's, as it stood at the change.
+    pub watermark: Option<Millis>,
+    /// The last customer that the sweep has looked at.
+    pub judged: Option<Box<str>>,
+}
+
+impl Sweep {
+    fn has_passed(&self, customer_id: &str) -> bool {
+        self.judged.as_deref().is_some_and(|judged| is_in_order(customer_id, judged))
+    }
+}
+
+/// Whether a sweep comes to the first no later than to the second.
+fn is_in_order(first: &str, second: &str) -> bool {
+    (first.len(), first) <= (second.len(), second)
 }
 
 /// What became of an event offered to a partition.
@@ -69,7 +127,123 @@ pub enum Drained {
     More,
 }
 
+/// Whether a sweep came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swept {
+    Done,
+    /// The budget ran out; customers are left.
+    More,
+}
+
 impl Partition {
+    /// Puts a generation of rules in force. Begins a sweep, unless nobody's alerts can have changed. Called between two
+    /// events, when the drain and any earlier sweep are done.
+    pub fn adopt(&mut self, generation: i64, change: &Change) {
+        debug_assert!(self.sweep.is_none(), "one sweep at a time");
+        self.generation = generation;
+        if !change.is_silent() && self.watermark.is_some() {
+            self.sweep = Some(Sweep { watermark: self.watermark, judged: None });
+        }
+    }
+
+    /// Goes on with the sweep: adopts the next customers, at most `budget`. With it done, [`Partition::sweep`] is `None`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn sweep<S: States>(
+        &mut self,
+        rules: InForce<'_>,
+        states: &mut S,
+        budget: usize,
+        out: &mut Vec<Transition>,
+    ) -> Result<Swept, S::Error> {
+        for _ in 0..budget {
+            let Some(sweep) = &self.sweep else { return Ok(Swept::Done) };
+            let Some(customer_id) = states.next_customer(sweep.judged.as_deref())? else {
+                self.sweep = None;
+                return Ok(Swept::Done);
+            };
+            self.sweep_over(rules, states, customer_id, out)?;
+        }
+        Ok(Swept::More)
+    }
+
+    /// Goes on with the sweep up to and including this customer, as an earlier one did. It need not be there: who came into
+    /// being during a sweep may be met by one and not by its repetition, and has nothing to be judged.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn sweep_through<S: States>(
+        &mut self,
+        rules: InForce<'_>,
+        states: &mut S,
+        last: &str,
+        out: &mut Vec<Transition>,
+    ) -> Result<(), S::Error> {
+        while let Some(sweep) = &mut self.sweep
+            && !sweep.has_passed(last)
+        {
+            let next = states.next_customer(sweep.judged.as_deref())?;
+            match next.filter(|next| is_in_order(next, last)) {
+                Some(customer_id) => self.sweep_over(rules, states, customer_id, out)?,
+                None => sweep.judged = Some(last.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_over<S: States>(
+        &mut self,
+        rules: InForce<'_>,
+        states: &mut S,
+        customer_id: Box<str>,
+        out: &mut Vec<Transition>,
+    ) -> Result<(), S::Error> {
+        let customer = states.customer(&customer_id)?;
+        let unwritten = std::mem::take(&mut customer.changed);
+        self.adopt_customer(rules, customer, &customer_id, out);
+        let timer = to_arm(customer);
+        let is_same = !customer.changed;
+        customer.changed |= unwritten;
+        if let Some(at) = timer {
+            states.arm(at, &customer_id);
+        }
+        if is_same {
+            states.pass_over(&customer_id);
+        }
+        if let Some(sweep) = &mut self.sweep {
+            sweep.judged = Some(customer_id);
+        }
+        Ok(())
+    }
+
+    /// Adopts a customer whom the sweep has not reached yet, and judges what the new rules have made due since. The caller
+    /// sets the timer for what comes later.
+    fn adopt_customer(
+        &self,
+        rules: InForce<'_>,
+        customer: &mut Customer,
+        customer_id: &str,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(sweep) = &self.sweep else { return };
+        if customer.generation == self.generation || sweep.has_passed(customer_id) {
+            return;
+        }
+        debug_assert!(rules.change.is_some(), "a sweep needs the rules before it");
+        let Some((old, change)) = rules.change else { return };
+        customer.generation = self.generation;
+        if customer.is_unknown() {
+            return;
+        }
+        if let Some(clock) = customer.clock(sweep.watermark) {
+            change.adopt(old, rules.engine, customer, customer_id, clock, out);
+        }
+        if let Some(watermark) = self.watermark {
+            rules.engine.judge_through(customer, customer_id, watermark, out);
+        }
+    }
+
     /// Takes in an event and moves the watermark. The caller then drains.
     ///
     /// `recorded_at` is the timestamp of the Kafka record; files have none.
@@ -78,7 +252,7 @@ impl Partition {
     /// If the store cannot be read.
     pub fn take<S: States>(
         &mut self,
-        engine: &Engine,
+        rules: InForce<'_>,
         settings: &TimeSettings,
         states: &mut S,
         event: &Event<'_>,
@@ -89,7 +263,8 @@ impl Partition {
             return Ok(Taken::Future);
         }
         let customer = states.customer(event.customer_id)?;
-        let outcome = engine.apply(customer, event, self.watermark, out);
+        self.adopt_customer(rules, customer, event.customer_id, out);
+        let outcome = rules.engine.apply(customer, event, self.watermark, out);
         if let Some(at) = to_arm(customer) {
             states.arm(at, event.customer_id);
         }
@@ -106,7 +281,7 @@ impl Partition {
     /// If the store cannot be read.
     pub fn drain<S: States>(
         &mut self,
-        engine: &Engine,
+        rules: InForce<'_>,
         states: &mut S,
         budget: usize,
         out: &mut Vec<Transition>,
@@ -121,8 +296,9 @@ impl Partition {
             }
             customer.armed = None;
             customer.changed = true;
+            self.adopt_customer(rules, customer, &customer_id, out);
             if customer.due().is_some_and(|due| due <= at) {
-                engine.judge_due(customer, &customer_id, at, out);
+                rules.engine.judge_due(customer, &customer_id, at, out);
             }
             if let Some(at) = to_arm(customer) {
                 states.arm(at, &customer_id);
@@ -147,3 +323,6 @@ fn to_arm(customer: &mut Customer) -> Option<Millis> {
     customer.changed = true;
     Some(due)
 }
+
+#[cfg(test)]
+mod tests;

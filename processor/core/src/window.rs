@@ -25,6 +25,24 @@ pub struct Held {
     total: Total,
 }
 
+/// What is held of one customer's windows, by their place in a rule set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeldWindows {
+    of: u64,
+    held: Vec<Option<Held>>,
+}
+
+impl HeldWindows {
+    /// What is held of the windows known by this number: nothing, if those held last were others.
+    pub fn of(&mut self, windows: u64) -> &mut Vec<Option<Held>> {
+        if self.of != windows {
+            self.of = windows;
+            self.held.clear();
+        }
+        &mut self.held
+    }
+}
+
 impl Total {
     /// The value that conditions see.
     #[must_use]

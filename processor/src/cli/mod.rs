@@ -3,13 +3,19 @@
 //! | exit code | meaning |
 //! | --- | --- |
 //! | 0 | done |
-//! | 1 | it failed while running: look at what happened and try again |
+//! | 1 | it failed while running: look at what happened and try again; an audit found something wrong |
 //! | 2 | unusable arguments, configuration, rules or events: mend them first |
 
 mod arguments;
+mod audit;
 mod backtest;
+mod checkpoint;
 mod demo;
 mod failure;
+mod history;
+mod journal;
+mod journal_record;
+mod rules;
 mod run;
 mod summary;
 
@@ -32,7 +38,11 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Backtest(backtest::BacktestArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
+    Rules(rules::RulesArgs),
+    Audit(audit::AuditArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Reads the arguments of the process and does what they say.
@@ -42,7 +52,11 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
+        Command::Rules(args) => rules::execute(&args),
+        Command::Audit(args) => audit::execute(&args),
+        Command::Journal(args) => journal::execute(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,27 +1,41 @@
 //! `tocsin run`: the service.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
-
-use clap::Args;
-use tocsin::config::keys::NAMED_FLAGS;
-use tocsin::config::{Config, FILE_VARIABLE, Flag, Given, Sources};
-use tocsin::service::{self, Plan};
-#[cfg(not(feature = "rocksdb"))]
-use tocsin::store::MemoryStore;
-use tocsin::store::StoreError;
 #[cfg(feature = "rocksdb")]
-use tocsin::store::{RocksOptions, RocksStore};
-use tocsin::task::world::PartitionId;
+use std::sync::Arc;
+#[cfg(feature = "rocksdb")]
+use std::time::Duration;
+
+#[cfg(feature = "rocksdb")]
+use anyhow::Context as _;
+use clap::Args;
+#[cfg(feature = "rocksdb")]
+use tocsin::checkpoint::{self, Background, Settings};
+use tocsin::codec::schemas::Schemas;
+use tocsin::config::Config;
+use tocsin::service::OwnRules;
+#[cfg(feature = "rocksdb")]
+use tocsin::service::{self, DiskStores, Plan};
+#[cfg(feature = "rocksdb")]
+use tocsin::store::RocksOptions;
+#[cfg(feature = "rocksdb")]
+use tocsin::telemetry::Metrics;
 use tocsin::telemetry::logging;
 
-use super::arguments;
+use super::arguments::{self, ConfigArgs};
 use super::failure::Failure;
+
+/// How long the end of the process waits for checkpoints to be uploaded.
+#[cfg(feature = "rocksdb")]
+const LAST_UPLOADS: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "\
 Settings come from three places, each over the ones before it: the file of --config, the environment, and flags. Every \
 setting has one name; `kafka.bootstrap` is the key `bootstrap` of the section `kafka` in the file, the variable \
 TOCSIN_KAFKA__BOOTSTRAP, and --set kafka.bootstrap=... as a flag.
+
+Without `rules`, the rules are those that `tocsin rules apply` published, and it waits for a first generation. With \
+`rules`, they are published at start if they are not the newest generation: meant for a single process.
 
 Examples:
   tocsin run --bootstrap localhost:9092 --rules rules/
@@ -35,23 +49,14 @@ Exit codes: 0 ended as it was told to, 1 failed, 2 the configuration or the rule
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// Configuration file (YAML)
-    #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
-    config: Option<PathBuf>,
-
-    /// Set one setting, such as --set commit.interval=50ms; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-
-    /// Kafka brokers to start from [setting: `kafka.bootstrap`]
-    #[arg(long, value_name = "HOST:PORT,...")]
-    bootstrap: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
 
     /// Where the stores are kept [setting: `state_dir`]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
 
-    /// A rule file, or a directory of rule files [setting: `rules`]
+    /// A rule file, or a directory of rule files, to be published at start [setting: `rules`]
     #[arg(long, value_name = "FILE|DIR")]
     rules: Option<String>,
 
@@ -60,23 +65,9 @@ pub struct RunArgs {
     print_config: bool,
 }
 
-impl RunArgs {
-    fn sources(&self) -> Sources {
-        let values = [&self.bootstrap, &self.state_dir, &self.rules];
-        let named = NAMED_FLAGS.into_iter().zip(values).filter_map(|((flag, key), value)| {
-            let value = value.clone()?;
-            Some(Flag::Named { flag, key, value })
-        });
-        Sources {
-            file: self.config.clone(),
-            environment: std::env::vars_os().collect(),
-            flags: self.set.iter().cloned().map(Flag::Set).chain(named).collect(),
-        }
-    }
-}
-
 pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
-    let given = Given::read(&args.sources());
+    let named = [("--state-dir", "state_dir", &args.state_dir), ("--rules", "rules", &args.rules)];
+    let given = args.config.given(&named);
     if args.print_config {
         print(&given.to_yaml())?;
         // Also of use while something is still missing, but then not a success.
@@ -89,19 +80,45 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 /// Runs until told to end. Logging is set up, the configuration is checked.
+#[cfg(feature = "rocksdb")]
 fn start(config: Config) -> anyhow::Result<()> {
     let schemas = arguments::schemas(config.schemas.as_deref())?;
-    let rules = arguments::rules(&config.rules, &schemas, config.time.history)?;
+    let rules = own_rules(&config, &schemas)?;
     let stop = service::stop_on_signals()?;
-    let open = open_stores(&config)?;
-    service::start(&Plan { config, rules, schemas }, stop, open)?.wait()
+    let metrics = Metrics::new().context("the metrics")?;
+    let checkpoints = checkpoints(&config, &metrics)?;
+    let stores = stores(&config, checkpoints.clone(), &metrics)?;
+    let ended = service::start(&Plan { config, rules, schemas }, metrics, stop, &stores)?.wait();
+    if let Some(checkpoints) = checkpoints
+        && !checkpoints.finish(LAST_UPLOADS)
+    {
+        tracing::warn!("the last checkpoints are not uploaded: the next start of this process goes on all the same");
+    }
+    ended
 }
 
-/// How the store of a partition is opened: a directory of its own below the state directory.
+#[cfg(not(feature = "rocksdb"))]
+fn start(config: Config) -> anyhow::Result<()> {
+    own_rules(&config, &arguments::schemas(config.schemas.as_deref())?)?;
+    let what = "this build has no RocksDB, so it cannot keep state";
+    Err(Failure::failed(what).hint("build it with its default features: make build").into())
+}
+
+/// The threads that upload checkpoints, if there are to be any.
 #[cfg(feature = "rocksdb")]
-fn open_stores(
-    config: &Config,
-) -> anyhow::Result<impl Fn(PartitionId) -> Result<RocksStore, StoreError> + Clone + Send + 'static> {
+fn checkpoints(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Option<Arc<Background>>> {
+    let Some(url) = &config.checkpoint.url else { return Ok(None) };
+    let repository = checkpoint::connect(url, &config.application).map_err(|error| {
+        Failure::unusable("checkpoints cannot be kept").caused_by(error).hint("correct checkpoint.url, or take it out")
+    })?;
+    let settings = Settings::keeping(config.checkpoint.keep);
+    let background = Background::start(repository, settings, metrics.clone()).context("starting threads")?;
+    Ok(Some(Arc::new(background)))
+}
+
+/// The stores: a directory for each partition, below the state directory.
+#[cfg(feature = "rocksdb")]
+fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<Metrics>) -> anyhow::Result<DiskStores> {
     let folder = config.application_dir().join(&config.topics.events);
     std::fs::create_dir_all(&folder).map_err(|error| {
         let what = format!("the state directory {} cannot be made", folder.display());
@@ -109,16 +126,17 @@ fn open_stores(
     })?;
     // The other half of the budget is for decoded customers.
     let shared = RocksOptions::new((config.memory_budget / 3) as usize);
-    Ok(move |partition: PartitionId| RocksStore::open(&folder.join(partition.to_string()), &shared))
+    Ok(DiskStores::new(folder, &config.application, &config.topics.events, shared, checkpoints, metrics.clone()))
 }
 
-#[cfg(not(feature = "rocksdb"))]
-fn open_stores(_: &Config) -> anyhow::Result<fn(PartitionId) -> Result<MemoryStore, StoreError>> {
-    let what = "this build has no RocksDB, so it cannot keep state";
-    Err(Failure::failed(what).hint("build it with its default features: make build").into())
+/// The rules that the configuration names, if it names any, to be published at start.
+fn own_rules(config: &Config, schemas: &Schemas) -> anyhow::Result<Option<OwnRules>> {
+    let Some(path) = &config.rules else { return Ok(None) };
+    let (files, _) = arguments::rule_files(path, schemas, config.time.history)?;
+    Ok(Some(OwnRules { files, applied_by: format!("tocsin-run@{}", config.instance) }))
 }
 
-fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has seen enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -20,13 +20,17 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn every_subcommand_has_help_with_examples() {
-    for command in Cli::command().get_subcommands() {
-        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(after.contains("Examples:\n  tocsin "), "{}", command.get_name());
-        for argument in command.get_arguments() {
-            assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+    fn check(command: &clap::Command) {
+        for command in command.get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Examples:\n  tocsin "), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            check(command);
         }
     }
+    check(&Cli::command());
 }
 
 #[test]
@@ -66,6 +70,11 @@ fn wrong_usage_is_refused() {
         ("tocsin backtest --rules r --events e --history 1y", ErrorKind::ValueValidation),
         ("tocsin backtest --rules r --events e --partitions 0", ErrorKind::ValueValidation),
         ("tocsin demo --speed 0", ErrorKind::ValueValidation),
+        ("tocsin rules", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("tocsin rules apply", ErrorKind::MissingRequiredArgument),
+        ("tocsin rules history --show 0", ErrorKind::ValueValidation),
+        ("tocsin journal show --from soon", ErrorKind::ValueValidation),
+        ("tocsin journal show --limit 0", ErrorKind::ValueValidation),
         ("tocsin --version", ErrorKind::DisplayVersion),
         ("tocsin run --version", ErrorKind::DisplayVersion),
     ] {
@@ -97,6 +106,7 @@ fn an_error_says_what_happened_why_and_what_next() {
     let problems = anyhow::Error::from(Given::default().config().unwrap_err());
     assert_eq!(exit_code(&problems), 2);
     assert!(
-        report(&problems).starts_with("error: the configuration cannot be used: 2 problems\n  - rules: is not given\n")
+        report(&problems)
+            .starts_with("error: the configuration cannot be used: 1 problem\n  - kafka.bootstrap: is not given\n")
     );
 }

@@ -3,6 +3,10 @@
 //! A record is an Avro single object of the schema `journal.avsc`, whose comments define every field. It begins where
 //! the one before it ended, and is numbered, so that a missing or repeated one shows.
 
+mod chain;
+
+pub use chain::Chain;
+
 use super::avro::{Reader, put_block, put_header, put_long, put_option, put_text, split_header};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

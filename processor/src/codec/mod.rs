@@ -6,6 +6,7 @@
 //! encode      an event as Avro, for tests and demonstrations
 //! alert       a transition -> the alert record, JSON or Avro
 //! journal     what a transaction did <-> Avro
+//! generation  the texts of a rule set, and who put them in force when <-> JSON
 //! rows        a customer, a timer, a position <-> rows of the store
 //! ```
 //!
@@ -19,6 +20,7 @@ pub mod timestamp;
 pub mod alert;
 pub mod decode;
 pub mod encode;
+pub mod generation;
 pub mod journal;
 pub mod rows;
 pub mod schemas;

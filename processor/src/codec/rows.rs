@@ -18,11 +18,16 @@ use tocsin_core::attributes::{Attribute, Attributes};
 use tocsin_core::customer::{AlertState, Customer, LastSeen, Phase};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
+use tocsin_core::partition::Sweep;
 use tocsin_core::rule::RuleKey;
 use tocsin_core::time::Millis;
 use tocsin_core::timeline::{Chunk, Timeline};
 use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
+
+mod check;
+
+pub use check::RowChecker;
 
 const FORMAT: u8 = 1;
 /// Version of the shipped layout of event types; raised when one gains a field.
@@ -71,6 +76,32 @@ fn customer_key(customer_id: &str, kind: u8) -> Vec<u8> {
     key
 }
 
+/// The customer whose head, attributes or chunk this is the key of, and whether it is the head's.
+///
+/// # Errors
+/// If the key is not a customer's.
+pub fn read_customer_key(key: &[u8]) -> Result<(&str, bool), DamagedRow> {
+    let mut reader = Reader::new(key);
+    let mut read = || {
+        reader.byte().filter(|tenant| *tenant == TENANT)?;
+        let length = usize::from(u16::from_be_bytes(reader.array()?));
+        let (customer_id, rest) = reader.rest().split_at_checked(length)?;
+        let is_head = match rest {
+            [HEAD] => true,
+            [ATTRIBUTES] | [CHUNK, _, _, _, _] => false,
+            _ => return None,
+        };
+        Some((std::str::from_utf8(customer_id).ok()?, is_head))
+    };
+    read().ok_or(DamagedRow { row: "customer" })
+}
+
+/// A key behind all of a customer's, and before the next customer's.
+#[must_use]
+pub fn customer_end(customer_id: &str) -> Vec<u8> {
+    customer_key(customer_id, u8::MAX)
+}
+
 /// Key of a timer.
 #[must_use]
 pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
@@ -95,6 +126,13 @@ pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
     read().ok_or(DamagedRow { row: "timer" })
 }
 
+const HAS_ATTRIBUTES: u8 = 1;
+const HAS_GENERATION: u8 = 1 << 1;
+
+fn flag(on: bool, bit: u8) -> u8 {
+    if on { bit } else { 0 }
+}
+
 /// The head and the tail.
 #[must_use]
 pub fn write_head(customer: &Customer) -> Vec<u8> {
@@ -103,7 +141,11 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
     for instant in [customer.latest, customer.first_seen, customer.armed] {
         put_instant(&mut out, instant);
     }
-    out.push(u8::from(!customer.attributes.is_empty()));
+    let has_attributes = flag(!customer.attributes.is_empty(), HAS_ATTRIBUTES);
+    out.push(has_attributes | flag(customer.generation != 0, HAS_GENERATION));
+    if customer.generation != 0 {
+        varint::put_signed(&mut out, customer.generation);
+    }
     varint::put(&mut out, customer.silences.len() as u64);
     for seen in &customer.silences {
         out.extend_from_slice(&seen.key.to_le_bytes());
@@ -157,7 +199,11 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     let mut customer = Customer { latest: read_instant(&mut reader)?, ..Customer::default() };
     customer.first_seen = read_instant(&mut reader)?;
     customer.armed = read_instant(&mut reader)?;
-    let has_attributes = reader.byte()? != 0;
+    let flags = reader.byte().filter(|flags| flags & !(HAS_ATTRIBUTES | HAS_GENERATION) == 0)?;
+    let has_attributes = flags & HAS_ATTRIBUTES != 0;
+    if flags & HAS_GENERATION != 0 {
+        customer.generation = reader.signed()?;
+    }
     let latest = customer.latest.unwrap_or(0);
     for _ in 0..reader.unsigned()? {
         let key = u64::from_le_bytes(reader.array()?);
@@ -274,7 +320,6 @@ fn put_alert(out: &mut Vec<u8>, alert: &AlertState) {
         Phase::Pending { .. } => (1, false),
         Phase::Firing { over_since, .. } => (2, over_since.is_some()),
     };
-    let flag = |on: bool, bit: u8| if on { bit } else { 0 };
     out.push(
         phase
             | flag(alert.due.is_some(), HAS_DUE)
@@ -348,6 +393,10 @@ pub struct Position {
     pub journal_offset: i64,
     /// Its sequence number; 0 before the first.
     pub journal_sequence: i64,
+    /// Generation of the rules in force; 0: none yet.
+    pub generation: i64,
+    /// The sweep that is under way.
+    pub sweep: Option<Sweep>,
     /// Fingerprint of the rules in force.
     pub rules: Box<str>,
     /// Hash of the context in force.
@@ -372,6 +421,12 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     out.push(u8::from(position.draining));
     varint::put_signed(&mut out, position.journal_offset);
     varint::put_signed(&mut out, position.journal_sequence);
+    varint::put_signed(&mut out, position.generation);
+    out.push(u8::from(position.sweep.is_some()));
+    if let Some(sweep) = &position.sweep {
+        put_instant(&mut out, sweep.watermark);
+        varint::put_bytes(&mut out, sweep.judged.as_deref().unwrap_or_default().as_bytes());
+    }
     varint::put_bytes(&mut out, position.rules.as_bytes());
     out.extend_from_slice(&position.context.to_le_bytes());
     out
@@ -398,6 +453,12 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     position.draining = reader.byte()? != 0;
     position.journal_offset = reader.signed()?;
     position.journal_sequence = reader.signed()?;
+    position.generation = reader.signed()?;
+    if reader.byte()? != 0 {
+        let watermark = read_instant(&mut reader)?;
+        let judged = Some(reader.text()?).filter(|judged| !judged.is_empty()).map(Into::into);
+        position.sweep = Some(Sweep { watermark, judged });
+    }
     position.rules = reader.text()?.into();
     position.context = u64::from_le_bytes(reader.array()?);
     Some(position)

@@ -19,6 +19,7 @@ pub fn consistency(config: &Config, reader: &mut Reader<'_>) {
     time(config, reader);
     commit(config, reader);
     kafka(config, reader);
+    checkpoint(config, reader);
     if config.memory_budget < MEMORY_MIN * config.workers as u64 {
         let what = format!("{} bytes are too few for {} worker(s)", config.memory_budget, config.workers);
         reader.refuse("memory_budget", Refusal::new(what, "give at least 64MB for each worker"));
@@ -33,6 +34,7 @@ fn topics(config: &Config, reader: &mut Reader<'_>) {
         ("topics.alerts", &topics.alerts),
         ("topics.dead_letters", &topics.dead_letters),
         ("topics.journal", &topics.journal),
+        ("topics.rules", &topics.rules),
     ] {
         if let Some(other) = seen.insert(name, key) {
             let what = format!("`{name}` is the topic of {other} as well");
@@ -78,6 +80,14 @@ fn commit(config: &Config, reader: &mut Reader<'_>) {
     if commit.min_interval > commit.interval {
         let what = format!("is longer than commit.interval ({})", format_duration(commit.interval));
         reader.refuse("commit.min_interval", Refusal::new(what, "make it at most as long"));
+    }
+}
+
+fn checkpoint(config: &Config, reader: &mut Reader<'_>) {
+    if config.checkpoint.interval < SECOND {
+        let what = format!("{} is less than a second", format_duration(config.checkpoint.interval));
+        let next = "write how much you are ready to replay on a machine without state, such as 10m";
+        reader.refuse("checkpoint.interval", Refusal::new(what, next));
     }
 }
 

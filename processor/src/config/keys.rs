@@ -50,7 +50,12 @@ pub const KEYS: &[Key] = &[
         "Name of this process among those of the application; the same after a restart. Default: the host name.",
     ),
     key("workers", Text("1"), "Worker threads, each with its own consumer and producer (number, 1 to 256)."),
-    key("rules", Required, "Rules: a YAML file, or a directory whose .yaml files are one set (path)."),
+    key(
+        "rules",
+        Unset,
+        "Rules: a YAML file, or a directory whose .yaml files are one set (path). Published at start if they are not the\n\
+         newest generation. Left out: whatever `tocsin rules apply` published. With several processes leave it out.",
+    ),
     key("schemas", Unset, "Avro schemas of further event types (directory). Left out: the built-in types only."),
     key("state_dir", Text("tocsin-state"), "Where the stores of the partitions are kept (directory, on a local disk)."),
     key(
@@ -90,7 +95,10 @@ pub const KEYS: &[Key] = &[
     key(
         "kafka.static_membership",
         Text("false"),
-        "Keep the partitions over a restart within session_timeout (true or false). Needs a stable `instance`.",
+        "Keep the partitions over a restart within session_timeout, so that a process that was killed goes on at once\n\
+         when it comes back (true or false). Needs an `instance` that is the same after a restart. A stopped process\n\
+         keeps its partitions from others for session_timeout, and one that ends in the middle of a rebalance can leave a\n\
+         partition without an owner until a member comes or goes.",
     ),
     key(
         PROPERTIES,
@@ -108,6 +116,11 @@ pub const KEYS: &[Key] = &[
         "topics.journal",
         ApplicationWith(".journal"),
         "What was done, for replay; of this application alone, partitioned as the events. Default: APPLICATION.journal.",
+    ),
+    key(
+        "topics.rules",
+        ApplicationWith(".rules"),
+        "Every generation of the rules; of this application alone, one partition, compacted. Default: APPLICATION.rules.",
     ),
     key("topics.partitions", Text("6"), "Partitions of a topic that is created (number, 1 to 10000)."),
     key(
@@ -145,6 +158,18 @@ pub const KEYS: &[Key] = &[
         "Records read at a time, and alerts in one transaction, about (number, 1 to 1000000).",
     ),
     key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
+    key(
+        "checkpoint.url",
+        Unset,
+        "Where checkpoints of the stores are kept: file:///DIRECTORY on a disk that outlives this machine, or\n\
+         s3://BUCKET/PREFIX with credentials, region and endpoint from the usual AWS_... variables. Left out: there are none.",
+    ),
+    key("checkpoint.interval", Text("10m"), "How often each partition's store is copied there (duration)."),
+    key(
+        "checkpoint.keep",
+        Text("2"),
+        "Verified checkpoints of a partition that are kept (number, 2 to 1000); older ones are removed.",
+    ),
     key(
         "http.listen",
         Text("127.0.0.1:9464"),

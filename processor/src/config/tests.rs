@@ -51,7 +51,7 @@ fn check(file: &str, expected: &[&str]) {
 fn little_has_to_be_given() {
     let config = with("").config().unwrap();
     assert_eq!((config.application.as_str(), config.workers), ("tocsin", 1));
-    assert_eq!(config.topics.journal, "tocsin.journal");
+    assert_eq!((config.topics.journal.as_str(), config.topics.rules.as_str()), ("tocsin.journal", "tocsin.rules"));
     assert_eq!(
         (config.time.history, config.time.idle_after, config.time.feed_timeout),
         (400 * DAY, Some(10_000), None)
@@ -60,12 +60,10 @@ fn little_has_to_be_given() {
     assert_eq!(config.memory_budget, 1_000_000_000);
     assert_eq!((config.partitioner, config.topics.replication, config.schemas), (None, None, None));
     assert!(!config.instance.is_empty());
+    assert_eq!(config.rules.as_deref(), Some(Path::new("rules")));
     assert_eq!(
         problems(&given("", &[], &[])),
-        [
-            "rules: is not given | set it in the file, by TOCSIN_RULES or by --rules",
-            "kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --bootstrap",
-        ]
+        ["kafka.bootstrap: is not given | set it in the file, by TOCSIN_KAFKA__BOOTSTRAP or by --bootstrap",]
     );
 }
 
@@ -82,7 +80,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         Flag::Set("rules=two".to_owned()),
     ];
     let config = Given::read(&Sources { flags, ..Sources::default() }).config().unwrap();
-    assert_eq!((config.kafka.bootstrap.as_str(), config.rules.as_path()), ("a:1,b:2", Path::new("two")));
+    assert_eq!((config.kafka.bootstrap.as_str(), config.rules.as_deref()), ("a:1,b:2", Some(Path::new("two"))));
 }
 
 #[test]
@@ -173,6 +171,11 @@ fn wrong_values_are_refused_with_what_to_write() {
              give one topic that holds all event types, keyed by customer_id",
         ),
         (
+            "checkpoint: {url: /var/lib/checkpoints}",
+            "checkpoint.url: `/var/lib/checkpoints` is not usable | write file:///DIRECTORY or s3://BUCKET/PREFIX",
+        ),
+        ("checkpoint: {keep: 1}", "checkpoint.keep: `1` is not usable | write a whole number from 2 to 1000"),
+        (
             "http: {listen: 'localhost:1'}",
             "http.listen: `localhost:1` is not an address | write IP:PORT: 127.0.0.1:9464 for this machine only, \
              0.0.0.0:9464 for every network it is on",
@@ -192,6 +195,7 @@ fn settings_that_contradict_each_other_are_refused() {
         ("time: {history: 1s}", "time.history: 1s is shorter than an hour"),
         ("commit: {min_interval: 101ms}", "commit.min_interval: is longer than commit.interval (100ms)"),
         ("commit: {write_behind: 0s}", "commit.write_behind: must be more than 0s"),
+        ("checkpoint: {interval: 999ms}", "checkpoint.interval: 999ms is less than a second"),
         ("kafka: {transaction_timeout: 1h}", "kafka.transaction_timeout: 1h is out of range"),
         ("commit: {interval: 5s}", "kafka.transaction_timeout: is not well above commit.interval (5s)"),
         ("kafka: {session_timeout: 1ms}", "kafka.session_timeout: 1ms is out of range"),
@@ -199,6 +203,7 @@ fn settings_that_contradict_each_other_are_refused() {
             "kafka: {properties: {heartbeat.interval.ms: 10000}}",
             "kafka.properties.heartbeat.interval.ms: is not shorter",
         ),
+        ("topics: {rules: tocsin.journal}", "topics.rules: `tocsin.journal` is the topic of topics.journal as well"),
         ("topics: {alerts: events}", "topics.alerts: `events` is the topic of topics.events as well"),
         ("memory_budget: 100MB\nworkers: 2", "memory_budget: 100000000 bytes are too few for 2 worker(s)"),
     ] {
@@ -332,6 +337,25 @@ fn sizes_have_units() {
         ("99999999999TB", None),
     ] {
         assert_eq!(read::bytes(text).ok(), expected, "{text}");
+    }
+}
+
+#[test]
+fn checkpoints_have_a_place_an_interval_and_a_number() {
+    let config = with("").config().unwrap().checkpoint;
+    assert_eq!((config.url, config.interval, config.keep), (None, 10 * MINUTE, 2));
+    for url in ["file:///var/lib/checkpoints", "s3://bucket", "s3://bucket/some/prefix"] {
+        let config =
+            with(&format!("checkpoint: {{url: '{url}', interval: 30s, keep: 5}}")).config().unwrap().checkpoint;
+        assert_eq!((config.url.as_deref(), config.interval, config.keep), (Some(url), 30 * SECOND, 5));
+    }
+    for url in ["s3://", "s3:///prefix", "file://relative", "https://bucket"] {
+        check(
+            &format!("checkpoint: {{url: '{url}'}}"),
+            &[&format!(
+                "tocsin.yaml:3: checkpoint.url: `{url}` is not usable | write file:///DIRECTORY or s3://BUCKET/PREFIX"
+            )],
+        );
     }
 }
 

@@ -27,13 +27,16 @@ use tocsin_core::time::Millis;
 
 use crate::backtest;
 use crate::codec::decode::Decoder;
+use crate::codec::generation::RulesFile;
 use crate::codec::schemas::Schemas;
 use crate::config::{Flag, Given, Sources};
 use crate::partitioner::Partitioner;
-use crate::rules::{self, Limits, Source};
-use crate::service::{self, Plan, Service};
+use crate::rules;
+use crate::service::{self, OwnRules, Plan, RuleMaker, Service};
 use crate::store::MemoryStore;
 use crate::task::Stop;
+use crate::task::world::OpenOnly;
+use crate::telemetry::Metrics;
 use feed::FeedEvent;
 use screen::Screen;
 
@@ -70,13 +73,16 @@ pub struct Options {
 pub fn run(options: &Options, stop: &Stop) -> anyhow::Result<bool> {
     let schemas = Arc::new(Schemas::shipped());
     let (events, made_up) = events(options, &schemas)?;
-    let rules = load_rules(options, &schemas)?;
+    let files = rule_files(options)?;
+    let maker = RuleMaker { schemas: schemas.clone(), history: tocsin_core::engine::Settings::default().history };
+    let rules = Arc::new(maker.load(&files)?);
     let cluster = MockCluster::new(1).context("the small broker")?;
     for topic in [EVENTS, ALERTS, "dead-letters", "demo.journal"] {
         cluster.create_topic(topic, PARTITIONS, 1).with_context(|| format!("the topic {topic}"))?;
     }
+    cluster.create_topic("demo.rules", 1, 1).context("the topic demo.rules")?;
     let bootstrap = cluster.bootstrap_servers();
-    let service = start(&bootstrap, rules.clone(), schemas.clone())?;
+    let service = start(&bootstrap, files, schemas.clone())?;
     let screen = Screen::new();
     screen.open(&bootstrap, service.address(), options.speed, events.len(), made_up);
     let alerts = play(&bootstrap, &events, options.speed, &service, stop, &screen);
@@ -122,21 +128,19 @@ fn events(options: &Options, schemas: &Arc<Schemas>) -> anyhow::Result<(Vec<Feed
     Ok((events, made_up))
 }
 
-fn load_rules(options: &Options, schemas: &Schemas) -> anyhow::Result<Arc<RuleSet>> {
-    let sources = match &options.rules {
-        Some(path) => rules::read_sources(path)?,
-        None => vec![Source { name: "demo.yaml".to_owned(), text: SAMPLE_RULES.to_owned() }],
+fn rule_files(options: &Options) -> anyhow::Result<Vec<RulesFile>> {
+    let Some(path) = &options.rules else {
+        return Ok(vec![RulesFile { name: "demo.yaml".to_owned(), text: SAMPLE_RULES.to_owned() }]);
     };
-    let limits = Limits { history: tocsin_core::engine::Settings::default().history };
-    Ok(Arc::new(rules::load(&sources, schemas.catalog(), &limits)?.set))
+    let files = rules::read_sources(path)?.into_iter().map(|source| RulesFile { name: source.name, text: source.text });
+    Ok(files.collect())
 }
 
 /// The processor as `tocsin run` would start it, but for the store.
-fn start(bootstrap: &str, rules: Arc<RuleSet>, schemas: Arc<Schemas>) -> anyhow::Result<Service> {
+fn start(bootstrap: &str, files: Vec<RulesFile>, schemas: Arc<Schemas>) -> anyhow::Result<Service> {
     let settings = [
         ("application", "demo"),
         ("instance", "demo"),
-        ("rules", "demo.yaml"),
         ("kafka.bootstrap", bootstrap),
         ("http.listen", "127.0.0.1:0"),
         // The wall clock is years ahead of these events.
@@ -146,7 +150,9 @@ fn start(bootstrap: &str, rules: Arc<RuleSet>, schemas: Arc<Schemas>) -> anyhow:
     let flags = settings.map(|(key, value)| Flag::Set(format!("{key}={value}"))).to_vec();
     let config = Given::read(&Sources { file: None, environment: Vec::new(), flags }).config()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
-    service::start(&Plan { config, rules, schemas }, stop, |_| Ok(MemoryStore::default()))
+    let rules = Some(OwnRules { files, applied_by: "tocsin-demo".to_owned() });
+    let metrics = Metrics::new().context("the metrics")?;
+    service::start(&Plan { config, rules, schemas }, metrics, stop, &OpenOnly(|_| Ok(MemoryStore::default())))
 }
 
 /// Feeds the events at their pace and shows what comes out; returns all alert records.

@@ -27,7 +27,8 @@ pub(super) fn skew(sent: Millis, appended: Millis, reported: Millis) -> Millis {
 }
 
 /// Why our clock is not to be trusted, if it is not.
-pub(super) fn objection(skew: Millis) -> Option<String> {
+#[must_use]
+pub fn objection(skew: Millis) -> Option<String> {
     (skew.saturating_abs() > TOLERATED).then(|| {
         let direction = if skew > 0 { "ahead of" } else { "behind" };
         format!("our clock is {} s {direction} the broker's: set the clocks", skew.saturating_abs() / 1_000)

@@ -77,7 +77,7 @@ pub(super) fn asking(what: impl Display, error: &KafkaError) -> WorldError {
     }
 }
 
-fn is_missing(code: Code) -> bool {
+pub(super) fn is_missing(code: Code) -> bool {
     matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopicId)
 }
 
@@ -159,7 +159,7 @@ mod tests {
             WorldError::Fatal(_) => "fatal",
             WorldError::Fenced(_) => "fenced",
             WorldError::Transient(_) => "transient",
-            WorldError::Unsettled(_) | WorldError::ClockOff | WorldError::Store(_) => "other",
+            _ => "other",
         };
         assert_eq!(found, expected, "{code:?}");
     }

@@ -12,24 +12,29 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::errors;
 use super::native::{BatchConsumer, Item};
+use super::publisher::Member;
 use super::settings::KafkaSettings;
 use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, WorldError};
 
-mod assignment;
+pub(super) mod assignment;
 mod context;
 mod rebalance;
-mod standing;
+pub(super) mod standing;
 
 use assignment::Assignment;
 use context::GroupContext;
 
 /// How often the group is served while something else takes long.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// librdkafka asks again by itself while a transaction hides the offset, and holds up the worker meanwhile.
+const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 
 pub(super) struct Group {
     client: BatchConsumer<GroupContext>,
     topic: String,
     request_timeout: Duration,
+    /// How long the next question for a committed offset may take.
+    committed_patience: Duration,
     assignment: Assignment,
     /// What is to be given back, as librdkafka named it.
     leaving: Option<TopicPartitionList>,
@@ -53,6 +58,7 @@ impl Group {
             client,
             topic: settings.events_topic.clone(),
             request_timeout: settings.request_timeout,
+            committed_patience: SHORT_PATIENCE,
             assignment: Assignment::default(),
             leaving: None,
             member: String::new(),
@@ -142,65 +148,32 @@ impl Group {
         self.give_back()
     }
 
-    /// As whom to publish for these partitions: the group's metadata and its generation. The error says why not to.
-    pub fn standing(
-        &self,
-        mut partitions: impl Iterator<Item = PartitionId>,
-    ) -> Result<(ConsumerGroupMetadata, i32), String> {
-        if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
-            return Err(format!("partition {partition} is not this worker's"));
-        }
-        // Asked again if the client's own threads heard of a new generation in between.
-        let mut objection = String::new();
-        for _ in 0..3 {
-            let before = self.client.membership();
-            let metadata = self.consumer().group_metadata().ok_or("librdkafka knows no group")?;
-            let after = self.client.membership();
-            let lost = self.consumer().assignment_lost();
-            match standing::objection(&self.member, &before, &after, lost) {
-                None => return Ok((metadata, before.generation)),
-                Some(found) => objection = found,
-            }
-        }
-        Err(objection)
-    }
-
-    /// Waits a while for our client to hear of another generation than this one.
-    pub fn await_generation(&self, after: i32, patience: Duration) {
-        let until = Instant::now() + patience;
-        while self.client.membership().generation == after && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// The group's committed offset. Waits while a transaction with offsets of this partition is open.
-    pub fn committed(&mut self, partition: PartitionId, patience: Duration) -> Result<Option<Offset>, WorldError> {
-        let until = Instant::now() + patience;
-        loop {
-            self.keep_alive()?;
-            let error = match self.ask_committed(partition) {
-                Ok(offset) => return Ok(offset),
-                Err(error) => error,
-            };
+    /// The group's committed offset.
+    ///
+    /// # Errors
+    /// [`WorldError::Pending`] while a transaction with an offset of this partition is open.
+    pub fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+        self.keep_alive()?;
+        let patience = self.committed_patience;
+        let answer = self.ask_committed(partition, patience);
+        // A slow broker is given more time with each question; a quick one is asked again soon.
+        self.committed_patience = match answer {
+            Ok(_) => SHORT_PATIENCE,
+            Err(_) => (patience * 2).min(self.request_timeout),
+        };
+        answer.map_err(|error| {
             let what = format!("the group's offset of {} {partition} is not known", self.topic);
             match errors::asking(&what, &error) {
-                WorldError::Transient(_) if Instant::now() < until => {
-                    tracing::info!(partition, %error, "waiting for the group's offset");
-                }
-                WorldError::Transient(message) => {
-                    return Err(WorldError::Transient(format!(
-                        "{message}; after {} s: is a transaction of another producer open, or the group's coordinator \
-                         gone?",
-                        patience.as_secs()
-                    )));
-                }
-                other => return Err(other),
+                WorldError::Transient(message) => WorldError::Pending(format!(
+                    "{message}: a transaction with it is open, or the group's coordinator is gone"
+                )),
+                other => other,
             }
-        }
+        })
     }
 
-    fn ask_committed(&self, partition: PartitionId) -> Result<Option<Offset>, KafkaError> {
-        let answer = self.consumer().committed_offsets(self.list(&[partition]), self.request_timeout)?;
+    fn ask_committed(&self, partition: PartitionId, patience: Duration) -> Result<Option<Offset>, KafkaError> {
+        let answer = self.consumer().committed_offsets(self.list(&[partition]), patience)?;
         let Some(element) = answer.find_partition(&self.topic, partition) else { return Ok(None) };
         element.error()?;
         Ok(match element.offset() {
@@ -302,6 +275,38 @@ impl Group {
             list.add_partition(&self.topic, *partition);
         }
         list
+    }
+}
+
+/// As whom the group's member publishes.
+impl Member<ConsumerGroupMetadata> for Group {
+    fn standing(
+        &self,
+        mut partitions: impl Iterator<Item = PartitionId>,
+    ) -> Result<(ConsumerGroupMetadata, i32), String> {
+        if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
+            return Err(format!("partition {partition} is not this worker's"));
+        }
+        // Asked again if the client's own threads heard of a new generation in between.
+        let mut objection = String::new();
+        for _ in 0..3 {
+            let before = self.client.membership();
+            let metadata = self.consumer().group_metadata().ok_or("librdkafka knows no group")?;
+            let after = self.client.membership();
+            let lost = self.consumer().assignment_lost();
+            match standing::objection(&self.member, &before, &after, lost) {
+                None => return Ok((metadata, before.generation)),
+                Some(found) => objection = found,
+            }
+        }
+        Err(objection)
+    }
+
+    fn await_generation(&self, after: i32, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.client.membership().generation == after && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //!    ├ publisher ── the transactional producer
 //!    ├ reader ───── journal and events, read again
 //!    └ edges ────── where partitions begin and end
+//!  browser ─── topics from outside, for tools
+//!  generations ── the topic of the rules: read, followed, written by one at a time
 //!  native ──── reading in batches: the one place with `unsafe`
 //! ```
 //!
@@ -19,9 +21,12 @@
 //! - The broker fences a transaction that ran out of time as if another producer had come (`publisher::attempt`).
 //! - Who reads committed records is told the last stable offset for the end (`edges`).
 
+mod browser;
 mod clock;
 mod edges;
 mod errors;
+mod evidence;
+pub mod generations;
 mod group;
 mod log;
 mod native;
@@ -32,5 +37,18 @@ mod settings;
 pub mod topics;
 mod world;
 
+/// What decides without asking librdkafka, so that a simulation can run it over a broker of its own.
+pub mod protocol {
+    pub use super::clock::objection as objection_to_clock;
+    pub use super::group::assignment::Assignment;
+    pub use super::group::standing::objection;
+    pub use super::native::Membership;
+    pub use super::publisher::{
+        Addressed, Delivered, Maker, Mark, Member, Moment, Producer, Publisher, Reports, Trouble, Undelivered,
+    };
+}
+
+pub use browser::{Browser, Extent};
+pub use evidence::Evidence;
 pub use settings::KafkaSettings;
 pub use world::KafkaWorld;

@@ -55,11 +55,41 @@ pub(super) struct Record<'a> {
     pub timestamp: Option<Millis>,
     pub key: Option<&'a [u8]>,
     pub payload: Option<&'a [u8]>,
+    pub headers: Headers<'a>,
+}
+
+/// The headers of a record, unpacked when they are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Headers<'a>(&'a sys::rd_kafka_message_t);
+
+impl<'a> Headers<'a> {
+    /// Names and values, in order.
+    pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut headers = std::ptr::null_mut();
+        // SAFETY: the message is alive, and ours alone; librdkafka keeps what it unpacks with it.
+        let code = unsafe { sys::rd_kafka_message_headers(self.0, &raw mut headers) };
+        let headers = (code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(headers);
+        (0..).map_while(move |index| {
+            let (mut name, mut value, mut size) = (std::ptr::null(), std::ptr::null(), 0);
+            // SAFETY: the headers live as long as the message, and so do names, which are terminated, and values.
+            unsafe {
+                let code = sys::rd_kafka_header_get_all(headers?, index, &raw mut name, &raw mut value, &raw mut size);
+                let is_there = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && !name.is_null();
+                is_there.then(|| (CStr::from_ptr(name).to_bytes(), bytes(value, size).unwrap_or_default()))
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| String::from_utf8_lossy(name))).finish()
+    }
 }
 
 /// As whom a consumer speaks in its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Membership {
+pub struct Membership {
     /// -1 outside of the group.
     pub generation: i32,
     /// Empty outside of the group.
@@ -241,6 +271,7 @@ unsafe fn item(message: &sys::rd_kafka_message_t) -> Item<'_> {
             key: unsafe { bytes(message.key, message.key_len) },
             // SAFETY: as above.
             payload: unsafe { bytes(message.payload, message.len) },
+            headers: Headers(message),
         }),
         RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => Item::End { partition, offset },
         code => {

@@ -3,23 +3,24 @@
 //! A producer is good until the first doubt. Then it is dropped, and its successor's `init_transactions` ends, on the
 //! broker, whatever it had left open.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, Producer};
 use tocsin_core::time::Millis;
 
 use super::clock;
 use super::errors::{self, Remedy, remedy};
-use super::group::Group;
 use super::settings::KafkaSettings;
 use crate::task::world::{Offset, Transaction, WorldError};
 
 mod attempt;
+mod client;
+mod producer;
 mod reports;
 
 use attempt::{Attempt, Committed, Failure};
-use reports::Reports;
+pub(super) use client::Librdkafka;
+pub use producer::{Addressed, Maker, Member, Moment, Producer, Trouble};
+pub use reports::{Delivered, Mark, Reports, Undelivered};
 
 /// How long a transaction is tried again because the group moves on under it.
 const GENERATION_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,54 +31,48 @@ const LINES_AT_ONCE: usize = 256;
 /// How long `init_transactions` is tried.
 const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 
-#[derive(Debug)]
-pub(super) struct Publisher {
+/// The producer of one transactional id, made anew whenever it must be.
+pub struct Publisher<M: Maker> {
     settings: KafkaSettings,
-    producer: Option<Live>,
+    maker: M,
+    producer: Option<M::Producer>,
     skew: Option<Millis>,
 }
 
-struct Live(BaseProducer<Reports>);
-
-impl Publisher {
-    pub fn new(settings: &KafkaSettings) -> Self {
-        Self { settings: settings.clone(), producer: None, skew: None }
+impl<M: Maker> Publisher<M> {
+    pub fn new(settings: &KafkaSettings, maker: M) -> Self {
+        Self { settings: settings.clone(), maker, producer: None, skew: None }
     }
 
     /// Our clock minus the broker's, as of the last transaction.
+    #[must_use]
     pub fn skew(&self) -> Option<Millis> {
         self.skew
     }
 
     /// Ends what earlier producers of this id left open. Does nothing as long as the last producer is in good standing:
     /// then it was itself who did that, and none of its own transactions is open.
+    ///
+    /// # Errors
+    /// As [`crate::task::world::World::fence`] has them.
     pub fn fence(&mut self, keep_alive: &mut dyn FnMut() -> Result<(), WorldError>) -> Result<(), WorldError> {
         if self.producer.is_some() {
             return Ok(());
         }
-        let started = Instant::now();
-        let producer = self.make()?;
-        loop {
-            match producer.init_transactions(self.settings.request_timeout) {
-                Ok(()) => break,
-                Err(error) if may_retry(&error) && started.elapsed() < FENCE_PATIENCE => {
-                    tracing::info!(%error, "waiting for the transaction coordinator");
-                }
-                Err(error) => return Err(self.not_fenced(&error)),
-            }
-            keep_alive()?;
-        }
-        let took_ms = started.elapsed().as_millis() as u64;
+        let producer = self.maker.make(&self.settings)?;
+        let started = producer.now().steady;
+        init_transactions(&producer, &self.settings, keep_alive)?;
+        let took_ms = producer.now().steady.duration_since(started).as_millis() as u64;
         tracing::info!(transactional_id = self.settings.transactional_id, took_ms, "producer ready");
-        self.producer = Some(Live(producer));
+        self.producer = Some(producer);
         Ok(())
     }
 
     /// Serves what librdkafka has to tell while nothing is published, so that it does not pile up.
     pub fn tidy(&self) {
-        let Some(Live(producer)) = &self.producer else { return };
+        let Some(producer) = &self.producer else { return };
         for _ in 0..LINES_AT_ONCE {
-            if producer.in_flight_count() == 0 {
+            if producer.in_flight() == 0 {
                 break;
             }
             producer.poll(Duration::ZERO);
@@ -85,14 +80,20 @@ impl Publisher {
     }
 
     /// Publishes a transaction, and returns the offsets of its journal records.
-    pub fn publish(&mut self, group: &Group, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
+    ///
+    /// # Errors
+    /// As [`crate::task::world::World::publish`] has them.
+    pub fn publish<G>(&mut self, group: &G, transaction: &Transaction) -> Result<Vec<Offset>, WorldError>
+    where
+        G: Member<<M::Producer as Producer>::Membership>,
+    {
         if transaction.offsets.is_empty() {
             return Err(WorldError::Fatal(
                 "a transaction without offsets would not be fenced: this is a mistake in tocsin, please report it"
                     .to_owned(),
             ));
         }
-        let Some(Live(producer)) = self.producer.take() else {
+        let Some(producer) = self.producer.take() else {
             return Err(WorldError::Unsettled("there is no producer in good standing".to_owned()));
         };
         // Unless it is put back, the producer ends here.
@@ -102,19 +103,22 @@ impl Publisher {
             Err(Ended::Sound(message)) => (true, Err(WorldError::Unsettled(message))),
             Err(Ended::Broken(error)) => (false, Err(error)),
         };
-        self.producer = is_sound.then_some(Live(producer));
+        self.producer = is_sound.then_some(producer);
         outcome
     }
 
     /// In a rebalance the broker refuses the generation of before, and the new one until it is complete. Our partitions
     /// are ours meanwhile: none goes before it is given back, and the metadata is checked anew each time.
-    fn try_generations(
+    fn try_generations<G>(
         &mut self,
-        producer: &BaseProducer<Reports>,
-        group: &Group,
+        producer: &M::Producer,
+        group: &G,
         transaction: &Transaction,
-    ) -> Result<Vec<Offset>, Ended> {
-        let started = Instant::now();
+    ) -> Result<Vec<Offset>, Ended>
+    where
+        G: Member<<M::Producer as Producer>::Membership>,
+    {
+        let started = producer.now().steady;
         loop {
             let partitions = transaction.offsets.iter().map(|(partition, _)| *partition);
             let (metadata, generation) = group.standing(partitions).map_err(Ended::Sound)?;
@@ -124,7 +128,7 @@ impl Publisher {
                 Err(Failure::Broken(error)) => return Err(Ended::Broken(error)),
                 Err(Failure::Moved(message)) => {
                     Attempt::new(producer, &self.settings).abort().map_err(Ended::Broken)?;
-                    if started.elapsed() > GENERATION_PATIENCE {
+                    if producer.now().steady.duration_since(started) > GENERATION_PATIENCE {
                         return Err(Ended::Sound(message));
                     }
                     tracing::info!(generation, "the group moved on: the transaction is published again as its member");
@@ -141,23 +145,33 @@ impl Publisher {
         }
         committed.journal.iter().map(|record| record.offset).collect()
     }
+}
 
-    fn make(&self) -> Result<BaseProducer<Reports>, WorldError> {
-        let making = self.settings.publisher_client().create_with_context(Reports::default());
-        let producer: BaseProducer<Reports> = making.map_err(|error| errors::making("producer", &error))?;
-        // Else the first record of each topic waits for the topic to be known.
-        for topic in [&self.settings.alerts_topic, &self.settings.dead_letters_topic, &self.settings.journal_topic] {
-            if let Err(error) = producer.client().fetch_metadata(Some(topic), self.settings.request_timeout) {
-                tracing::debug!(topic, %error, "topic not looked up in advance");
-                break;
+/// Takes the producer's transactional id: whatever another one has open is ended.
+///
+/// # Errors
+/// As [`Publisher::fence`].
+pub(super) fn init_transactions<P: Producer>(
+    producer: &P,
+    settings: &KafkaSettings,
+    keep_alive: &mut dyn FnMut() -> Result<(), WorldError>,
+) -> Result<(), WorldError> {
+    let started = producer.now().steady;
+    loop {
+        match producer.init_transactions(settings.request_timeout) {
+            Ok(()) => return Ok(()),
+            Err(trouble) if may_retry(&trouble) && producer.now().steady.duration_since(started) < FENCE_PATIENCE => {
+                tracing::info!(%trouble, "waiting for the transaction coordinator");
+            }
+            Err(trouble) => {
+                let what = format!("the transactional id `{}` was not taken", settings.transactional_id);
+                return Err(match trouble.code {
+                    Some(code) if !errors::is_missing(code) => errors::of_code(what, code, &trouble.text),
+                    _ => WorldError::Transient(format!("{what}: {trouble}")),
+                });
             }
         }
-        Ok(producer)
-    }
-
-    fn not_fenced(&self, error: &KafkaError) -> WorldError {
-        let what = format!("the transactional id `{}` was not taken", self.settings.transactional_id);
-        errors::asking(what, error)
+        keep_alive()?;
     }
 }
 
@@ -168,14 +182,13 @@ enum Ended {
     Broken(WorldError),
 }
 
-fn may_retry(error: &KafkaError) -> bool {
-    let is_retriable = matches!(error, KafkaError::Transaction(error) if error.is_retriable());
-    is_retriable
-        || error.rdkafka_error_code().is_some_and(|code| remedy(code) == Remedy::Repeat && errors::is_transport(code))
+fn may_retry(trouble: &Trouble) -> bool {
+    let passes = |code| remedy(code) == Remedy::Repeat && errors::is_transport(code);
+    trouble.is_retriable || trouble.code.is_some_and(passes)
 }
 
-impl std::fmt::Debug for Live {
+impl<M: Maker> std::fmt::Debug for Publisher<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("BaseProducer")
+        f.debug_struct("Publisher").field("settings", &self.settings).field("skew", &self.skew).finish_non_exhaustive()
     }
 }

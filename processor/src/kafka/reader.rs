@@ -4,6 +4,7 @@
 //! reader then just reads on.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -25,8 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LINES_AT_ONCE: usize = 16;
 /// Between two lines about a long read.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// The broker looks for transactions that have run out of time every ten seconds by default.
-const ABORT_MARGIN: Duration = Duration::from_secs(20);
 
 /// Called now and then while a read goes on.
 pub(super) type KeepAlive<'a> = &'a mut dyn FnMut() -> Result<(), WorldError>;
@@ -59,6 +58,14 @@ struct Cursor {
     records: u64,
 }
 
+/// Where a read ended.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    End,
+    /// As many records as were wanted; more may follow.
+    Max,
+}
+
 impl Reader {
     pub fn new(settings: &KafkaSettings) -> Result<Self, WorldError> {
         let made = settings.reader_client().create_with_context(QuietContext);
@@ -80,53 +87,55 @@ impl Reader {
         keep_alive: KeepAlive<'_>,
         each: &mut dyn FnMut(Record<'_>),
     ) -> Result<(), WorldError> {
-        if stretch.from >= stretch.to {
+        self.read_some(stretch, usize::MAX, edges, keep_alive, each)
+    }
+
+    /// As [`Reader::read`], but no more than the first `max` records.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_some(
+        &mut self,
+        stretch: Stretch<'_>,
+        max: usize,
+        edges: &Edges,
+        keep_alive: KeepAlive<'_>,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<(), WorldError> {
+        if stretch.from >= stretch.to || max == 0 {
             return Ok(());
         }
-        let read = self.aim(stretch, edges).and_then(|()| self.read_on(stretch, edges, keep_alive, each));
+        let read = self.aim(stretch, edges).and_then(|()| self.read_on(stretch, max, edges, keep_alive, each));
         match (&mut self.cursor, &read) {
-            (Some(cursor), Ok(())) => cursor.position = stretch.to,
+            (Some(cursor), Ok(Reached::End)) => cursor.position = stretch.to,
+            (Some(_), Ok(Reached::Max)) => {}
             // What was taken from the queue does not come again by itself.
             _ => self.rest(),
         }
-        read
+        read.map(drop)
     }
 
-    /// The end of a partition, once no open transaction hides a record before it.
+    /// The first offset and the end of a partition, once no open transaction hides a record before it.
     ///
     /// # Errors
-    /// [`WorldError::Transient`] if one stays open for longer than its broker should let it.
-    pub fn stable_end(
+    /// [`WorldError::Pending`] while one does.
+    pub fn settled_bounds(
         &self,
         topic: &str,
         partition: PartitionId,
         edges: &Edges,
-        keep_alive: KeepAlive<'_>,
-    ) -> Result<Offset, WorldError> {
-        let started = Instant::now();
-        let patience = self.settings.transaction_timeout + ABORT_MARGIN;
-        let mut told = false;
-        loop {
-            // In this order: what was open when the end was asked for is settled if the stable end has come that far.
-            let end = edges.of(topic, partition)?.end;
-            let stable = self.stable_offset(topic, partition)?;
-            if stable >= end {
-                return Ok(end);
-            }
-            if started.elapsed() > patience {
-                return Err(WorldError::Transient(format!(
-                    "partition {partition} of {topic} is stable up to offset {stable} only, of {end}: a transaction has \
-                     been open for {} s. If that stays so, find it with kafka-transactions.sh find-hanging and abort it",
-                    started.elapsed().as_secs()
-                )));
-            }
-            if !told && started.elapsed() > Duration::from_secs(1) {
-                tracing::info!(topic, partition, stable, end, "waiting for an open transaction to end");
-                told = true;
-            }
-            keep_alive()?;
-            std::thread::sleep(Duration::from_millis(20));
+    ) -> Result<Range<Offset>, WorldError> {
+        // In this order: what was open when the end was asked for is settled if the stable end has come that far.
+        let bounds = edges.of(topic, partition)?;
+        let stable = self.stable_offset(topic, partition)?;
+        if stable >= bounds.end {
+            return Ok(bounds.first..bounds.end);
         }
+        Err(WorldError::Pending(format!(
+            "an open transaction: partition {partition} of {topic} is stable up to offset {stable} only, of {}. If that stays \
+             so, find it with kafka-transactions.sh find-hanging and abort it",
+            bounds.end
+        )))
     }
 
     /// Stops fetching, and gives back the memory of what was fetched in advance.
@@ -149,12 +158,17 @@ impl Reader {
     fn read_on(
         &mut self,
         stretch: Stretch<'_>,
+        max: usize,
         edges: &Edges,
         keep_alive: KeepAlive<'_>,
         each: &mut dyn FnMut(Record<'_>),
-    ) -> Result<(), WorldError> {
+    ) -> Result<Reached, WorldError> {
         let mut last_item = Instant::now();
-        while !self.take_batch(stretch, each)? {
+        let mut left = max;
+        loop {
+            if let Some(reached) = self.take_batch(stretch, &mut left, each)? {
+                return Ok(reached);
+            }
             keep_alive()?;
             self.serve(stretch)?;
             self.report();
@@ -164,16 +178,22 @@ impl Reader {
                 return Err(stalled(stretch, edges));
             }
         }
-        Ok(())
     }
 
     fn stable_offset(&self, topic: &str, partition: PartitionId) -> Result<Offset, WorldError> {
-        match self.client.consumer().fetch_watermarks(topic, partition, self.settings.request_timeout) {
-            Ok((_, stable)) => Ok(stable),
-            Err(error) => {
-                Err(errors::asking(format_args!("the stable end of partition {partition} of {topic}"), &error))
-            }
-        }
+        Ok(self.stable_bounds(topic, partition)?.1)
+    }
+
+    /// The first offset of a partition, and its last stable one.
+    pub fn stable_bounds(&self, topic: &str, partition: PartitionId) -> Result<(Offset, Offset), WorldError> {
+        let bounds = self.client.consumer().fetch_watermarks(topic, partition, self.settings.request_timeout);
+        bounds
+            .map_err(|error| errors::asking(format_args!("the stable end of partition {partition} of {topic}"), &error))
+    }
+
+    /// To ask what does not concern what is being read.
+    pub fn consumer(&self) -> &BaseConsumer<QuietContext> {
+        self.client.consumer()
     }
 
     /// Makes the next item the first at or after the beginning of the stretch.
@@ -228,16 +248,22 @@ impl Reader {
         }
     }
 
-    /// Hands out what has come; returns whether the stretch is done.
-    fn take_batch(&mut self, stretch: Stretch<'_>, each: &mut dyn FnMut(Record<'_>)) -> Result<bool, WorldError> {
+    /// Hands out what has come; returns how far that is if it is far enough.
+    fn take_batch(
+        &mut self,
+        stretch: Stretch<'_>,
+        left: &mut usize,
+        each: &mut dyn FnMut(Record<'_>),
+    ) -> Result<Option<Reached>, WorldError> {
         while let Some(item) = self.client.peek() {
             match item {
                 // It stays in the batch: the next stretch may begin with it.
-                Item::Record(record) if record.offset >= stretch.to => return Ok(true),
+                Item::Record(record) if record.offset >= stretch.to => return Ok(Some(Reached::End)),
                 Item::Record(record) => {
                     let next = record.offset + 1;
                     let is_last = next == stretch.to;
                     if record.offset >= stretch.from {
+                        *left -= 1;
                         each(record);
                     }
                     self.client.advance();
@@ -246,13 +272,16 @@ impl Reader {
                         cursor.records += 1;
                     }
                     if is_last {
-                        return Ok(true);
+                        return Ok(Some(Reached::End));
+                    }
+                    if *left == 0 {
+                        return Ok(Some(Reached::Max));
                     }
                 }
                 Item::End { offset, .. } => {
                     self.client.advance();
                     if offset >= stretch.to {
-                        return Ok(true);
+                        return Ok(Some(Reached::End));
                     }
                 }
                 Item::Failed { partition, code, message } => {
@@ -266,7 +295,7 @@ impl Reader {
                 }
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Serves errors and log lines.

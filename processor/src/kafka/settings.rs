@@ -28,6 +28,7 @@ pub struct KafkaSettings {
     pub alerts_topic: String,
     pub dead_letters_topic: String,
     pub journal_topic: String,
+    pub rules_topic: String,
     /// A member that is silent for so long loses its partitions.
     pub session_timeout: Duration,
     /// The broker aborts a transaction that stays open for so long.
@@ -50,6 +51,7 @@ impl KafkaSettings {
             alerts_topic: "alerts".to_owned(),
             dead_letters_topic: "dead-letters".to_owned(),
             journal_topic: format!("{application}.journal"),
+            rules_topic: format!("{application}.rules"),
             session_timeout: Duration::from_secs(10),
             transaction_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
@@ -74,6 +76,7 @@ impl KafkaSettings {
             ("alerts topic", &self.alerts_topic),
             ("dead letters topic", &self.dead_letters_topic),
             ("journal topic", &self.journal_topic),
+            ("rules topic", &self.rules_topic),
         ];
         if let Some((what, _)) = named.iter().find(|(_, value)| value.is_empty() || value.contains('\0')) {
             return Err(fatal(format!("the {what} has no usable name: give it one")));
@@ -209,6 +212,7 @@ impl fmt::Debug for KafkaSettings {
             .field("alerts_topic", &self.alerts_topic)
             .field("dead_letters_topic", &self.dead_letters_topic)
             .field("journal_topic", &self.journal_topic)
+            .field("rules_topic", &self.rules_topic)
             .field("session_timeout", &self.session_timeout)
             .field("transaction_timeout", &self.transaction_timeout)
             .field("request_timeout", &self.request_timeout)

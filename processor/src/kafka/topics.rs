@@ -19,7 +19,7 @@ use crate::task::world::WorldError;
 mod rules;
 
 pub use rules::Retention;
-use rules::{NEW_EVENTS, NEW_JOURNAL, NEW_OUTPUT, TopicConfig};
+use rules::{NEW_EVENTS, NEW_JOURNAL, NEW_OUTPUT, NEW_RULES, TopicConfig};
 
 /// How long topics may take to be there and to have leaders.
 const LEADER_PATIENCE: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub struct TopicPolicy {
 /// Topics to be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewTopics {
-    /// Of the events, if they are missing, and of the outputs. The journal has as many as the events.
+    /// Of the events, if they are missing, and of the outputs. The journal has as many as the events, the rules have one.
     pub partitions: i32,
     /// `None`: what the broker is set to.
     pub replication: Option<i32>,
@@ -57,6 +57,15 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
+impl Findings {
+    /// How long all that a replay needs is kept; `None`: for ever, or the broker did not tell.
+    #[must_use]
+    pub fn log_retention(&self) -> Option<Duration> {
+        let kept = [self.events_retention, self.journal_retention];
+        kept.into_iter().flatten().filter_map(|retention| retention.age).min()
+    }
+}
+
 /// Checks the topics, and creates what is missing if that is wanted.
 ///
 /// # Errors
@@ -64,7 +73,14 @@ pub struct Findings {
 /// answers.
 pub fn check(settings: &KafkaSettings, policy: &TopicPolicy) -> Result<Findings, WorldError> {
     settings.check()?;
-    let admin = Admin::new(settings)?;
+    let wanted = vec![
+        (settings.events_topic.as_str(), NEW_EVENTS),
+        (&settings.journal_topic, NEW_JOURNAL),
+        (&settings.rules_topic, NEW_RULES),
+        (&settings.alerts_topic, NEW_OUTPUT),
+        (&settings.dead_letters_topic, NEW_OUTPUT),
+    ];
+    let admin = Admin::new(settings, wanted)?;
     let (known, created) = admin.present(policy.create)?;
     let partitions = |topic: &String| known.partitions.get(topic).copied().unwrap_or_default();
     let events = (settings.events_topic.as_str(), partitions(&settings.events_topic));
@@ -81,7 +97,22 @@ pub fn check(settings: &KafkaSettings, policy: &TopicPolicy) -> Result<Findings,
         findings.warnings.extend(found.map_err(WorldError::Fatal)?);
         findings.journal_retention = Some(rules::retention(&config));
     }
+    admin.check_rules(&known, &mut findings.warnings)?;
     Ok(findings)
+}
+
+/// As [`check`], for the rules topic alone: to publish rules before anything else is there. Returns the warnings, and
+/// whether the topic was created.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_rules(settings: &KafkaSettings, create: Option<NewTopics>) -> Result<(Vec<String>, bool), WorldError> {
+    settings.check()?;
+    let admin = Admin::new(settings, vec![(&settings.rules_topic, NEW_RULES)])?;
+    let (known, created) = admin.present(create)?;
+    let mut warnings = Vec::new();
+    admin.check_rules(&known, &mut warnings)?;
+    Ok((warnings, !created.is_empty()))
 }
 
 /// The topics there are.
@@ -96,18 +127,20 @@ type Missing<'a> = (&'a str, &'static [(&'static str, &'static str)]);
 
 struct Admin<'a> {
     settings: &'a KafkaSettings,
+    /// The topics that have to be there.
+    wanted: Vec<Missing<'a>>,
     client: AdminClient<QuietContext>,
     options: AdminOptions,
 }
 
 impl<'a> Admin<'a> {
-    fn new(settings: &'a KafkaSettings) -> Result<Self, WorldError> {
+    fn new(settings: &'a KafkaSettings, wanted: Vec<Missing<'a>>) -> Result<Self, WorldError> {
         let client = AdminClient::from_config_and_context(&settings.admin_client(), QuietContext)
             .map_err(|error| errors::making("admin client", &error))?;
         let options = AdminOptions::new()
             .request_timeout(Some(settings.request_timeout))
             .operation_timeout(Some(settings.request_timeout));
-        Ok(Self { settings, client, options })
+        Ok(Self { settings, wanted, client, options })
     }
 
     /// The topics once all are there, and the names of those that were created.
@@ -120,11 +153,10 @@ impl<'a> Admin<'a> {
             Some(new) => self.create(&missing, new, &known)?,
         }
         let started = Instant::now();
-        while !self.missing(&known).is_empty()
-            || self.wanted().iter().any(|(topic, _)| known.leaderless.contains(*topic))
+        while !self.missing(&known).is_empty() || self.wanted.iter().any(|(topic, _)| known.leaderless.contains(*topic))
         {
             if started.elapsed() > LEADER_PATIENCE {
-                let names: Vec<_> = self.wanted().iter().map(|(topic, _)| *topic).collect();
+                let names: Vec<_> = self.wanted.iter().map(|(topic, _)| *topic).collect();
                 return Err(WorldError::Transient(format!(
                     "of the topics {} a partition has no leader: are all brokers up?",
                     names.join(", ")
@@ -136,18 +168,16 @@ impl<'a> Admin<'a> {
         Ok((known, missing.iter().map(|(topic, _)| (*topic).to_owned()).collect()))
     }
 
-    fn wanted(&self) -> [Missing<'a>; 4] {
-        let settings = self.settings;
-        [
-            (&settings.events_topic, NEW_EVENTS),
-            (&settings.journal_topic, NEW_JOURNAL),
-            (&settings.alerts_topic, NEW_OUTPUT),
-            (&settings.dead_letters_topic, NEW_OUTPUT),
-        ]
+    fn missing(&self, known: &Known) -> Vec<Missing<'a>> {
+        self.wanted.iter().copied().filter(|(topic, _)| !known.partitions.contains_key(*topic)).collect()
     }
 
-    fn missing(&self, known: &Known) -> Vec<Missing<'a>> {
-        self.wanted().into_iter().filter(|(topic, _)| !known.partitions.contains_key(*topic)).collect()
+    fn check_rules(&self, known: &Known, warnings: &mut Vec<String>) -> Result<(), WorldError> {
+        let topic = &self.settings.rules_topic;
+        let partitions = known.partitions.get(topic).copied().unwrap_or_default();
+        rules::check_rules_partitions(topic, partitions).map_err(WorldError::Fatal)?;
+        let Some(config) = self.config(topic, warnings) else { return Ok(()) };
+        rules::check_rules(topic, &config).map_err(WorldError::Fatal)
     }
 
     /// Asks for all topics: a question for a single one creates it, where the broker allows that.
@@ -189,9 +219,10 @@ impl<'a> Admin<'a> {
         Ok(())
     }
 
-    /// The journal has as many as the events, whatever was asked for.
+    /// The journal has as many as the events, and the rules have one, whatever was asked for.
     fn partitions_of(&self, topic: &str, asked: i32, known: &Known) -> i32 {
         let twin = match topic {
+            _ if topic == self.settings.rules_topic => return 1,
             _ if topic == self.settings.journal_topic => &self.settings.events_topic,
             _ if topic == self.settings.events_topic => &self.settings.journal_topic,
             _ => return asked,

@@ -1,5 +1,6 @@
 //! The real world behind the loop: Kafka's log, a store for each partition, the machine's clock.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tocsin_core::time::Millis;
@@ -7,54 +8,47 @@ use tocsin_core::time::Millis;
 use super::clock;
 use super::edges::Edges;
 use super::group::Group;
-use super::publisher::Publisher;
+use super::publisher::{Librdkafka, Publisher};
 use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
-use crate::store::{Store, StoreError};
-use crate::task::world::{Arrival, Input, Logged, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
-
-/// How long, beyond the transaction timeout, another producer's transaction may hide a partition's offset: its broker
-/// looks for those that have run out of time every ten seconds by default.
-const ABORT_MARGIN: Duration = Duration::from_secs(20);
+use crate::task::world::{
+    Arrival, Input, Logged, Offset, PartitionId, Rebalance, Stores, Transaction, World, WorldError,
+};
 
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
-/// One worker's view of Kafka. `O` opens the store of a partition.
+/// One worker's view of Kafka. `T` has the stores of its partitions.
 ///
 /// It tells again what was not answered: [`Rebalance::Assigned`] until [`World::start`], [`Rebalance::Revoked`] until
 /// [`World::release`]. After [`WorldError::Unsettled`], which [`World::poll`] may return as well, all partitions count
 /// as not started; and only then is a partition told as assigned that was started before.
-pub struct KafkaWorld<O> {
+pub struct KafkaWorld<T> {
     settings: KafkaSettings,
     // The producer goes first when all this is dropped: what it left open is then ended before others take over.
-    publisher: Publisher,
+    publisher: Publisher<Librdkafka>,
     group: Group,
     reader: Reader,
     edges: Edges,
     tidied: Instant,
-    open: O,
+    stores: T,
 }
 
-impl<S, O> KafkaWorld<O>
-where
-    S: Store,
-    O: FnMut(PartitionId) -> Result<S, StoreError>,
-{
+impl<T> KafkaWorld<T> {
     /// Makes the clients. No broker is asked before the first call, and the group is joined by the first
     /// [`World::poll`].
     ///
     /// # Errors
     /// [`WorldError::Fatal`] if the settings cannot be used.
-    pub fn new(settings: KafkaSettings, open: O) -> Result<Self, WorldError> {
+    pub fn new(settings: KafkaSettings, stores: T) -> Result<Self, WorldError> {
         settings.check()?;
         Ok(Self {
-            publisher: Publisher::new(&settings),
+            publisher: Publisher::new(&settings, Librdkafka),
             group: Group::new(&settings)?,
             reader: Reader::new(&settings)?,
             edges: Edges::new(&settings)?,
             tidied: Instant::now(),
             settings,
-            open,
+            stores,
         })
     }
 
@@ -65,14 +59,6 @@ where
         self.publisher.skew()
     }
 
-    /// Counts all partitions as not started, so that they are told as assigned again: for a loop that has dropped its
-    /// tasks for a reason of its own.
-    pub fn restart(&mut self) {
-        self.group.hold();
-    }
-}
-
-impl<O> KafkaWorld<O> {
     /// Log lines come through queues, also those of clients that nobody asks anything for days.
     fn tidy(&mut self) {
         if self.tidied.elapsed() > TIDY_EVERY {
@@ -104,12 +90,12 @@ impl<O> KafkaWorld<O> {
     }
 }
 
-impl<S, O> World for KafkaWorld<O>
-where
-    S: Store,
-    O: FnMut(PartitionId) -> Result<S, StoreError>,
-{
-    type Store = S;
+impl<T: Stores> World for KafkaWorld<T> {
+    type Stores = T;
+
+    fn stores(&mut self) -> &mut T {
+        &mut self.stores
+    }
 
     fn now(&self) -> Millis {
         clock::now()
@@ -162,8 +148,12 @@ where
         Ok(self.edges.of(&self.settings.events_topic, partition)?.first)
     }
 
+    fn hold(&mut self) {
+        self.group.hold();
+    }
+
     fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
-        self.group.committed(partition, self.settings.transaction_timeout + ABORT_MARGIN)
+        self.group.committed(partition)
     }
 
     fn replay(
@@ -186,34 +176,28 @@ where
         })
     }
 
-    fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError> {
-        let started = Instant::now();
+    fn journal_bounds(&mut self, partition: PartitionId) -> Result<Range<Offset>, WorldError> {
+        self.reader.settled_bounds(&self.settings.journal_topic, partition, &self.edges)
+    }
+
+    fn journal(
+        &mut self,
+        partition: PartitionId,
+        within: Range<Offset>,
+        max: usize,
+    ) -> Result<Vec<Logged>, WorldError> {
         let group = &mut self.group;
-        let topic = &self.settings.journal_topic;
-        let to = self.reader.stable_end(topic, partition, &self.edges, &mut || group.keep_alive())?;
-        if offset >= to {
-            return Err(WorldError::Fatal(format!(
-                "partition {partition} of {topic} ends at offset {to}, but the store was written behind its record at \
-                 {offset}: was the topic made anew? Bring its records back, or start anew with another application name"
-            )));
-        }
+        let stretch = Stretch { topic: &self.settings.journal_topic, partition, from: within.start, to: within.end };
         let mut journal = Vec::new();
-        let stretch = Stretch { topic, partition, from: offset + 1, to };
-        self.reader.read(stretch, &self.edges, &mut || group.keep_alive(), &mut |record| {
+        self.reader.read_some(stretch, max, &self.edges, &mut || group.keep_alive(), &mut |record| {
             let payload = record.payload.unwrap_or_default().to_vec();
             journal.push(Logged { offset: record.offset, payload });
         })?;
-        let took_ms = started.elapsed().as_millis() as u64;
-        tracing::debug!(partition, after = offset, records = journal.len(), took_ms, "journal read");
         Ok(journal)
-    }
-
-    fn open(&mut self, partition: PartitionId) -> Result<S, WorldError> {
-        Ok((self.open)(partition)?)
     }
 }
 
-impl<O> std::fmt::Debug for KafkaWorld<O> {
+impl<T> std::fmt::Debug for KafkaWorld<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KafkaWorld")
             .field("settings", &self.settings)

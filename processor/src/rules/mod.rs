@@ -7,6 +7,7 @@
 //!  syntax      an expression as CEL writes it, cut down to the subset
 //!  lower       its names become slots, its kinds are checked: names, typing
 //!  canonical   what it says as text, to be hashed: rule versions, keys of silences
+//!  changes     what is another between two sets
 //!  problem     what is wrong, where, and what was perhaps meant
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! once. Nothing here looks at events or at the clock.
 
 mod canonical;
+mod changes;
 mod kinds;
 mod lower;
 mod names;
@@ -36,6 +38,7 @@ use tocsin_core::event::Catalog;
 use tocsin_core::rule::{RuleKey, RuleSet};
 use tocsin_core::time::Duration;
 
+pub use changes::Changes;
 pub use problem::{LoadError, LoadErrors, Problem};
 pub use source::{Source, read_sources};
 

@@ -14,6 +14,18 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Its name as seen from the path that [`read_sources`] was given, so that it is the same wherever that lies: for a
+    /// folder the way from there, for a single file its own name.
+    #[must_use]
+    pub fn name_below(&self, path: &Path) -> String {
+        let name = Path::new(&self.name);
+        let below = name.strip_prefix(path).ok().filter(|below| !below.as_os_str().is_empty());
+        let below = below.or_else(|| name.file_name().map(Path::new)).unwrap_or(name);
+        below.to_string_lossy().into_owned()
+    }
+}
+
 /// Folders within folders: deeper than anybody sorts rules, and an end to any surprise.
 const DEEPEST: usize = 16;
 
@@ -129,6 +141,21 @@ mod tests {
         assert_eq!(folder.read("care.test.yaml"), Ok(vec!["care.test.yaml".to_owned()]));
         assert_eq!(folder.read("none"), Err("there is no .yaml file in this folder".to_owned()));
         assert_eq!(folder.read("nowhere"), Err("there is no such file or folder".to_owned()));
+    }
+
+    #[test]
+    fn a_name_does_not_depend_on_where_the_folder_lies() {
+        for (path, name, expected) in [
+            ("rules", "rules/care.yaml", "care.yaml"),
+            ("rules/", "rules/more/b.yaml", "more/b.yaml"),
+            ("/etc/tocsin/rules", "/etc/tocsin/rules/care.yaml", "care.yaml"),
+            ("care.yaml", "care.yaml", "care.yaml"),
+            ("rules/care.yaml", "rules/care.yaml", "care.yaml"),
+            (".", "./care.yaml", "care.yaml"),
+        ] {
+            let source = Source { name: name.to_owned(), text: String::new() };
+            assert_eq!(source.name_below(Path::new(path)), expected, "{path} {name}");
+        }
     }
 
     #[test]

@@ -6,10 +6,14 @@
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocks;
+#[cfg(feature = "rocksdb")]
+mod survey;
 
 pub use memory::MemoryStore;
 #[cfg(feature = "rocksdb")]
 pub use rocks::{RocksOptions, RocksStore};
+#[cfg(feature = "rocksdb")]
+pub use survey::{Contents, survey};
 
 /// The parts of a store. Each is sorted by key on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +42,21 @@ pub enum StoreError {
     /// The disk or the library below failed; opening the store again may do.
     #[error("the store in {place} failed to {action}: {message}")]
     Failed { place: String, action: &'static str, message: String },
+    /// What is on the disk is not what was written: a file is missing, or its content fails its checksum. The store must
+    /// be rebuilt.
+    #[error("the store in {place} is damaged, it failed to {action}: {message}")]
+    Corrupt { place: String, action: &'static str, message: String },
     /// A row cannot be read; the store must be rebuilt.
     #[error("the store in {place} holds a row that cannot be read: {source}")]
     Damaged { place: String, source: crate::codec::rows::DamagedRow },
+}
+
+impl StoreError {
+    /// Whether the store is to be set aside and rebuilt, rather than opened again.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Damaged { .. })
+    }
 }
 
 /// Changes that are written together or not at all.
@@ -74,7 +90,7 @@ impl Batch {
 }
 
 /// Rows sorted by key, in three columns.
-pub trait Store {
+pub trait Store: std::fmt::Debug {
     /// The value of a key.
     ///
     /// # Errors

@@ -5,9 +5,11 @@
 
 use std::path::Path;
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBCompressionType, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    DBCompressionType, Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteBufferManager,
+    WriteOptions,
 };
 
 use super::{Batch, Column, Store, StoreError};
@@ -69,6 +71,9 @@ impl RocksOptions {
     }
 }
 
+/// What is done with each row: its key and its value.
+pub type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// A database on disk.
 #[derive(Debug)]
 pub struct RocksStore {
@@ -79,16 +84,53 @@ pub struct RocksStore {
 impl RocksStore {
     /// Opens the store in `path`, or makes one.
     ///
+    /// Cheap: nothing but the files' own directory is read. [`super::survey`] reads all.
+    ///
     /// # Errors
-    /// [`StoreError::Failed`], for one if another process has it open.
+    /// [`StoreError::Failed`], for one if another process has it open; [`StoreError::Corrupt`].
     pub fn open(path: &Path, shared: &RocksOptions) -> Result<Self, StoreError> {
-        let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), shared.column(column)));
         let place = path.display().to_string();
-        let failed = |message| StoreError::Failed { place: place.clone(), action: "open", message };
-        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
-        let db =
-            DB::open_cf_descriptors(&shared.database(), path, columns).map_err(|error| failed(error.into_string()))?;
-        Ok(Self { db, place })
+        let failed = |error: std::io::Error| StoreError::Failed {
+            place: place.clone(),
+            action: "open",
+            message: error.to_string(),
+        };
+        std::fs::create_dir_all(path).map_err(failed)?;
+        if has_lost_its_head(path).map_err(failed)? {
+            let message = "it has tables but no CURRENT, which says what they are".to_owned();
+            return Err(StoreError::Corrupt { place, action: "open", message });
+        }
+        let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), shared.column(column)));
+        match DB::open_cf_descriptors(&shared.database(), path, columns) {
+            Ok(db) => Ok(Self { db, place }),
+            Err(error) => Err(classified(place, "open", error)),
+        }
+    }
+
+    /// Puts a copy of the store as it is now into a directory, which must not be there yet: hard links to its tables, and
+    /// small files of its own. Everything written is in the tables, so the copy has no log to read.
+    ///
+    /// # Errors
+    /// As for [`Store::write`]. Across file systems the tables are copied, not linked.
+    pub fn checkpoint(&self, directory: &Path) -> Result<(), StoreError> {
+        let made = Checkpoint::new(&self.db).and_then(|checkpoint| checkpoint.create_checkpoint(directory));
+        made.map_err(|error| self.classified("make a checkpoint", error))
+    }
+
+    /// Every row of a column, in order of keys; each block is checked against its checksum, and none is cached.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], [`StoreError::Corrupt`], and what `each` says.
+    pub fn scan(&self, column: Column, each: &mut EachRow<'_>) -> Result<(), StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_verify_checksums(true);
+        options.fill_cache(false);
+        options.set_readahead_size(2 << 20);
+        for row in self.db.iterator_cf_opt(self.family(column)?, options, IteratorMode::Start) {
+            let (key, value) = row.map_err(|error| self.classified("scan", error))?;
+            each(&key, &value)?;
+        }
+        Ok(())
     }
 
     /// Brings every row to the lowest level, so that sizes can be compared.
@@ -110,11 +152,43 @@ impl RocksStore {
     fn failed(&self, action: &'static str, message: String) -> StoreError {
         StoreError::Failed { place: self.place.clone(), action, message }
     }
+
+    fn classified(&self, action: &'static str, error: rocksdb::Error) -> StoreError {
+        classified(self.place.clone(), action, error)
+    }
+}
+
+/// Whether trying again is of any use. A file that is gone or whose sectors cannot be read does not come back; a full
+/// disk, a lock or a missing permission may be seen to.
+fn classified(place: String, action: &'static str, error: rocksdb::Error) -> StoreError {
+    let kind = error.kind();
+    let message = error.into_string();
+    let is_gone = || ["No such file or directory", "Input/output error"].iter().any(|what| message.contains(what));
+    match kind {
+        ErrorKind::Corruption => StoreError::Corrupt { place, action, message },
+        ErrorKind::IOError if is_gone() => StoreError::Corrupt { place, action, message },
+        _ => StoreError::Failed { place, action, message },
+    }
+}
+
+/// RocksDB would take a directory without this file for an empty one, and remove the tables in it.
+fn has_lost_its_head(path: &Path) -> std::io::Result<bool> {
+    if path.join("CURRENT").try_exists()? {
+        return Ok(false);
+    }
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.extension().is_some_and(|extension| extension == "sst") || name.starts_with("MANIFEST-") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Store for RocksStore {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get_cf(self.family(column)?, key).map_err(|error| self.failed("read", error.into_string()))
+        self.db.get_cf(self.family(column)?, key).map_err(|error| self.classified("read", error))
     }
 
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -124,7 +198,7 @@ impl Store for RocksStore {
         let mode = IteratorMode::From(after, Direction::Forward);
         let mut keys = Vec::new();
         for row in self.db.iterator_cf_opt(self.family(column)?, options, mode) {
-            let (key, _) = row.map_err(|error| self.failed("scan", error.into_string()))?;
+            let (key, _) = row.map_err(|error| self.classified("scan", error))?;
             if *key != *after {
                 keys.push(key.into_vec());
             }
@@ -146,11 +220,11 @@ impl Store for RocksStore {
         }
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        self.db.write_opt(rows, &options).map_err(|error| self.failed("write", error.into_string()))
+        self.db.write_opt(rows, &options).map_err(|error| self.classified("write", error))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.db.flush_wal(true).map_err(|error| self.failed("sync", error.into_string()))
+        self.db.flush_wal(true).map_err(|error| self.classified("sync", error))
     }
 
     fn size_bytes(&self) -> u64 {
@@ -166,88 +240,4 @@ impl Store for RocksStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::MemoryStore;
-
-    fn random(state: &mut u64, below: u64) -> u64 {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (*state >> 33) % below
-    }
-
-    /// Short keys of few different bytes, so that they meet, extend each other and sort by bytes beyond 127.
-    fn key(state: &mut u64) -> Vec<u8> {
-        let length = 1 + random(state, 4);
-        (0..length).map(|_| [0, 1, 127, 255][random(state, 4) as usize]).collect()
-    }
-
-    fn batch(seed: u64) -> Batch {
-        let (mut state, mut batch) = (seed, Batch::default());
-        for _ in 0..random(&mut state, 40) {
-            let column = Column::ALL[random(&mut state, 3) as usize];
-            let key = key(&mut state);
-            if random(&mut state, 3) == 0 {
-                batch.delete(column, key);
-            } else {
-                let value = vec![b'v'; random(&mut state, 100) as usize];
-                batch.put(column, key, value);
-            }
-        }
-        batch
-    }
-
-    fn assert_alike(rocks: &RocksStore, memory: &MemoryStore, state: &mut u64) {
-        for column in Column::ALL {
-            for _ in 0..10 {
-                let key = key(state);
-                assert_eq!(rocks.get(column, &key).unwrap(), memory.get(column, &key).unwrap());
-                for limit in [1, 3, 1_000] {
-                    let found = rocks.keys_after(column, &key, limit).unwrap();
-                    assert_eq!(found, memory.keys_after(column, &key, limit).unwrap(), "{column:?} after {key:?}");
-                }
-            }
-            assert_eq!(rocks.keys_after(column, &[], 1_000).unwrap(), memory.keys_after(column, &[], 1_000).unwrap());
-        }
-    }
-
-    #[test]
-    fn behaves_like_the_one_in_memory_and_keeps_everything() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = RocksOptions::new(8 << 20);
-        let mut rocks = RocksStore::open(directory.path(), &options).unwrap();
-        let (mut memory, mut state) = (MemoryStore::default(), 1);
-        for seed in 0..120 {
-            rocks.write(batch(seed)).unwrap();
-            memory.write(batch(seed)).unwrap();
-            assert_alike(&rocks, &memory, &mut state);
-            if seed % 40 == 39 {
-                rocks.sync().unwrap();
-                rocks.compact();
-                assert_alike(&rocks, &memory, &mut state);
-                drop(rocks);
-                rocks = RocksStore::open(directory.path(), &options).unwrap();
-                assert_alike(&rocks, &memory, &mut state);
-            }
-        }
-        assert!(rocks.size_bytes() > 0);
-    }
-
-    #[test]
-    fn a_directory_is_opened_once_at_a_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = RocksOptions::new(1 << 20);
-        let first = RocksStore::open(directory.path(), &options).unwrap();
-        let message = RocksStore::open(directory.path(), &options).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("the store in {}", directory.path().display())), "{message}");
-        assert!(message.contains("failed to open") && message.to_lowercase().contains("lock"), "{message}");
-        drop(first);
-        RocksStore::open(directory.path(), &options).unwrap();
-    }
-
-    #[test]
-    fn a_path_that_is_a_file_is_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let message = RocksStore::open(file.path(), &RocksOptions::new(1 << 20)).unwrap_err().to_string();
-        assert!(message.contains("failed to open"), "{message}");
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use tocsin_core::customer::Customer;
 use tocsin_core::partition::States;
 use tocsin_core::time::Millis;
 
+use super::roll::Roll;
 use super::timers::Timers;
 use crate::codec::rows::{self, Position};
 use crate::store::{Batch, Column, Store, StoreError};
@@ -18,6 +19,7 @@ pub struct Cache<S> {
     store: S,
     customers: HashMap<Box<str>, Cached, FixedState>,
     timers: Timers,
+    roll: Roll,
     /// Those handed out since the last write: the only ones that may have changed.
     touched: Vec<Box<str>>,
     /// Counts writes, for finding out who has not been wanted for long.
@@ -31,6 +33,10 @@ struct Cached {
     /// The round in which it was last wanted.
     round: u32,
     touched: bool,
+    /// Whether it was handed out just once, when it was read.
+    is_fresh: bool,
+    /// Whether the store knows it.
+    is_stored: bool,
 }
 
 /// What one write back came to.
@@ -49,6 +55,7 @@ impl<S: Store> Cache<S> {
             store,
             customers: HashMap::default(),
             timers: Timers::after(last_taken),
+            roll: Roll::default(),
             touched: Vec::new(),
             round: 0,
             capacity,
@@ -78,6 +85,7 @@ impl<S: Store> Cache<S> {
             cached.touched = false;
             if cached.customer.changed {
                 write_customer(&customer_id, &mut cached.customer, &mut batch);
+                cached.is_stored = true;
                 customers += 1;
             }
         }
@@ -152,12 +160,17 @@ impl<S: Store> States for Cache<S> {
     type Error = StoreError;
 
     fn customer(&mut self, customer_id: &str) -> Result<&mut Customer, StoreError> {
-        if !self.customers.contains_key(customer_id) {
-            let customer = read_customer(&self.store, customer_id)?.unwrap_or_default();
-            self.customers.insert(customer_id.into(), Cached { customer, round: 0, touched: false });
+        let is_fresh = !self.customers.contains_key(customer_id);
+        if is_fresh {
+            let stored = read_customer(&self.store, customer_id)?;
+            let is_stored = stored.is_some();
+            let customer = stored.unwrap_or_default();
+            self.customers
+                .insert(customer_id.into(), Cached { customer, round: 0, touched: false, is_fresh, is_stored });
         }
         // The entry has just been made sure of.
         let Some(cached) = self.customers.get_mut(customer_id) else { unreachable!("the customer was just inserted") };
+        cached.is_fresh = is_fresh;
         cached.round = self.round;
         if !cached.touched {
             cached.touched = true;
@@ -172,6 +185,21 @@ impl<S: Store> States for Cache<S> {
 
     fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, StoreError> {
         self.timers.take_due(&self.store, through)
+    }
+
+    fn next_customer(&mut self, after: Option<&str>) -> Result<Option<Box<str>>, StoreError> {
+        let unstored = self.customers.iter().filter(|(_, cached)| !cached.is_stored).map(|(id, _)| &**id);
+        self.roll.next(&self.store, unstored, after)
+    }
+
+    fn pass_over(&mut self, customer_id: &str) {
+        if self.customers.get(customer_id).is_none_or(|cached| !cached.is_fresh || cached.customer.changed) {
+            return;
+        }
+        self.customers.remove(customer_id);
+        if self.touched.last().is_some_and(|touched| **touched == *customer_id) {
+            self.touched.pop();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use tocsin_core::time::Millis;
 
 use super::Shared;
 use super::partition_task::Task;
-use super::world::{World, WorldError};
+use super::world::{StoreOf, World, WorldError};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{IdleAdvanced, IdleRefusal, IdleRefused};
 
@@ -28,7 +28,7 @@ pub fn wanted<S: Store>(shared: &Shared, task: &mut Task<S>, now: Millis) -> Res
 
 /// Moves the watermark to `target` if the broker confirms that there is nothing more to read; `target` was worked out from a
 /// clock read before the broker is asked, so whatever was written by then is below the answer.
-pub fn advance<W: World>(world: &mut W, shared: &Shared, task: &mut Task<W::Store>, target: Millis) -> bool {
+pub fn advance<W: World>(world: &mut W, shared: &Shared, task: &mut Task<StoreOf<W>>, target: Millis) -> bool {
     let (topic, partition) = (shared.topic.as_str(), task.partition);
     let refusal = match world.end_of(partition) {
         Ok(end) if task.end == Some(end) => None,

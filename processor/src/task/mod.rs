@@ -4,23 +4,33 @@
 //! that are assigned to it and one transaction at a time for all of them. Both see the rest of the world through
 //! [`world::World`] alone, so that a simulated one can be put in its place.
 
+mod adoption;
+mod base;
 pub mod cache;
 mod idle;
 pub mod inbox;
+mod intake;
 pub mod outbox;
 mod partition_task;
+pub mod recount;
+mod replay;
 mod restore;
+mod restoring;
+mod roll;
+pub mod rulebook;
 pub mod timers;
 mod worker;
 pub mod world;
 
 use std::sync::Arc;
 
-use tocsin_core::engine::Engine;
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::time::Duration;
 
-pub use partition_task::{Audience, REFUSALS, Task};
+pub use intake::REFUSALS;
+pub use partition_task::{Audience, Found, Task};
+pub use replay::Events;
+use rulebook::{Generation, Rulebook};
 pub use worker::{Stop, Worker};
 
 use crate::codec::alert::AlertWriter;
@@ -38,8 +48,9 @@ pub const SEMANTICS_VERSION: i32 = 1;
 pub struct Shared {
     pub application: String,
     pub instance: String,
-    pub engine: Engine,
-    pub rules_fingerprint: Box<str>,
+    pub rulebook: Arc<Rulebook>,
+    /// What a partition judges by before it has adopted any generation: no rule.
+    pub no_rules: Arc<Generation>,
     /// All else that can change an answer.
     pub context: Context,
     pub schemas: Arc<Schemas>,
@@ -56,6 +67,8 @@ pub struct Shared {
     pub partitions: i32,
     /// Where keys must lie; `None`: wherever they do.
     pub partitioner: Option<Partitioner>,
+    /// Time between two checkpoints of a partition; `None`: none are taken.
+    pub checkpoint_interval: Option<Duration>,
     /// Customers that a task keeps in memory between writes, about.
     pub cached_customers: usize,
 }

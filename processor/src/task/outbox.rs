@@ -1,19 +1,49 @@
 //! What has been found and not yet published.
 
-use tocsin_core::alert::Transition;
+use std::sync::Arc;
+
+use tocsin_core::alert::{Transition, TransitionKind};
+use tocsin_core::rule::Rule;
 use tocsin_core::time::Millis;
 
-use super::world::{Input, Offset, Outgoing};
+use super::world::{Input, Offset, Outgoing, PartitionId};
 use crate::codec::alert::{AlertWriter, TransitionHasher};
 use crate::codec::journal::Step;
 use crate::config::AlertsFormat;
+use crate::telemetry::{AlertPublished, DeadLettered, Metrics};
+
+/// Headers of a dead letter: where the record was.
+pub const LETTER_TOPIC: &str = "tocsin.topic";
+pub const LETTER_PARTITION: &str = "tocsin.partition";
+pub const LETTER_OFFSET: &str = "tocsin.offset";
 
 /// Alerts and dead letters of one worker, waiting for its next transaction.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub alerts: Vec<Outgoing>,
     pub dead_letters: Vec<Outgoing>,
+    /// What is to be told of them once they are published.
+    told: Told,
     bytes: usize,
+}
+
+/// What log and metrics tell of a transaction's records.
+#[derive(Debug, Default)]
+pub struct Told {
+    alerts: Vec<(Arc<Rule>, TransitionKind)>,
+    dead_letters: Vec<(&'static str, PartitionId, Offset, Box<str>)>,
+}
+
+impl Told {
+    /// They are published.
+    pub fn emit(self, topic: &str, metrics: &Metrics) {
+        for (rule, kind) in &self.alerts {
+            AlertPublished { rule, kind: *kind }.emit(metrics);
+        }
+        for (reason, partition, offset, detail) in self.dead_letters {
+            DeadLettered { reason, topic, partition, offset, detail: &detail }.emit(metrics);
+        }
+    }
 }
 
 /// Why a record is a dead letter, and where it came from.
@@ -27,6 +57,24 @@ pub struct DeadLetter<'a> {
     pub record: Input<'a>,
 }
 
+impl DeadLetter<'_> {
+    /// The record as it came, with headers that say why it is here and where it was.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let Input { partition, offset, timestamp, key, payload } = self.record;
+        let mut headers = vec![
+            ("tocsin.reason", text(self.reason)),
+            ("tocsin.message", text(self.message)),
+            (LETTER_TOPIC, text(self.topic)),
+            (LETTER_PARTITION, text(&partition.to_string())),
+            (LETTER_OFFSET, text(&offset.to_string())),
+        ];
+        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
+        Outgoing { key: key.unwrap_or_default().to_vec(), payload: payload.map(<[u8]>::to_vec), headers }
+    }
+}
+
 impl Outbox {
     /// Renders a transition as an alert record, keyed by its customer.
     pub fn alert(&mut self, writer: &AlertWriter, format: AlertsFormat, transition: &Transition, detected_at: Millis) {
@@ -37,24 +85,16 @@ impl Outbox {
         }
         self.bytes += payload.len();
         let key = transition.customer_id.as_bytes().to_vec();
+        self.told.alerts.push((transition.rule.clone(), transition.kind));
         self.alerts.push(Outgoing { key, payload: Some(payload), headers: Vec::new() });
     }
 
-    /// Adds a record as it came, with headers that say why it is here and where it was.
+    /// Adds a dead letter.
     pub fn dead_letter(&mut self, letter: &DeadLetter<'_>) {
-        let text = |text: &str| text.as_bytes().to_vec();
-        let Input { partition, offset, timestamp, key, payload } = letter.record;
-        let mut headers = vec![
-            ("tocsin.reason", text(letter.reason)),
-            ("tocsin.message", text(letter.message)),
-            ("tocsin.topic", text(letter.topic)),
-            ("tocsin.partition", text(&partition.to_string())),
-            ("tocsin.offset", text(&offset.to_string())),
-        ];
-        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
-        let payload = payload.map(<[u8]>::to_vec);
-        self.bytes += payload.as_ref().map_or(0, Vec::len);
-        self.dead_letters.push(Outgoing { key: key.unwrap_or_default().to_vec(), payload, headers });
+        let Input { partition, offset, payload, .. } = letter.record;
+        self.bytes += payload.map_or(0, <[u8]>::len);
+        self.told.dead_letters.push((letter.reason, partition, offset, letter.message.into()));
+        self.dead_letters.push(letter.outgoing());
     }
 
     #[must_use]
@@ -75,9 +115,15 @@ impl Outbox {
     }
 
     /// Takes everything out.
-    pub fn take(&mut self) -> (Vec<Outgoing>, Vec<Outgoing>) {
-        self.bytes = 0;
-        (std::mem::take(&mut self.alerts), std::mem::take(&mut self.dead_letters))
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// What is to be told once its records are published.
+    #[must_use]
+    pub fn told(self) -> Told {
+        self.told
     }
 }
 
@@ -105,6 +151,15 @@ impl Progress {
             *to_offset = to;
         } else {
             self.steps.push(Step::Run { topic: topic.to_owned(), to_offset: to });
+        }
+    }
+
+    /// The sweep has judged everybody up to this customer.
+    pub fn swept(&mut self, through: Option<String>) {
+        if let Some(Step::Sweep { customer }) = self.steps.last_mut() {
+            *customer = through;
+        } else {
+            self.steps.push(Step::Sweep { customer: through });
         }
     }
 }

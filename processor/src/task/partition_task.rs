@@ -1,37 +1,31 @@
 //! One partition: its customers, its watermark, its place in the log.
 
 use tocsin_core::alert::Transition;
-use tocsin_core::engine::Outcome;
-use tocsin_core::event::TypeId;
-use tocsin_core::partition::{Drained, Partition, Taken};
+use tocsin_core::partition::{Drained, Partition};
 use tocsin_core::time::Millis;
 
-use super::Shared;
+use super::adoption::Rules;
 use super::cache::{Cache, Written};
-use super::outbox::{DeadLetter, Outbox, Progress};
-use super::world::{Input, Offset, PartitionId};
+use super::outbox::{Outbox, Progress};
+use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Stores};
+use super::{SEMANTICS_VERSION, Shared};
 use crate::codec::decode::Decoder;
 use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
 use crate::codec::rows::Position;
 use crate::partitioner::PartitionerSample;
 use crate::store::{Store, StoreError};
-use crate::telemetry::{
-    AlertPublished, DeadLettered, DuplicateEvent, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
-};
 
 /// Customers judged before the task looks whether it is time to publish, at most.
 const DRAIN_BUDGET: usize = 1_000;
-
-/// Why records are dead letters, beside the reasons of the decoder.
-pub const REFUSALS: [&str; 3] = ["misplaced", "future", "too_old"];
 
 /// The state of one partition, live or being restored.
 #[derive(Debug)]
 pub struct Task<S> {
     pub(super) partition: PartitionId,
     pub(super) core: Partition,
+    pub(super) rules: Rules,
     pub(super) cache: Cache<S>,
-    decoder: Decoder,
+    pub(super) decoder: Decoder,
     /// Next offset to take in.
     pub(super) next: Offset,
     /// Whether timers at or before the watermark are left to judge.
@@ -39,20 +33,23 @@ pub struct Task<S> {
     pub(super) progress: Progress,
     /// Where the last journal record ended.
     published: Published,
+    /// Whether the journal does not say yet under which context it goes on.
+    context_is_new: bool,
     /// The partition's end, if it was read that far.
     pub(super) end: Option<Offset>,
     pub(super) last_arrival: Millis,
-    sample: PartitionerSample,
-    transitions: Vec<Transition>,
+    pub(super) sample: PartitionerSample,
+    pub(super) transitions: Vec<Transition>,
     /// Whether the task has come further than its store.
     unwritten: bool,
+    /// When a checkpoint was last taken, or the task was made.
+    pub(super) last_checkpoint: Millis,
 }
 
 /// How far the journal has come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Published {
-    next: Offset,
-    watermark: Option<Millis>,
+    place: journal::Position,
     /// Of the latest journal record; -1 before the first.
     journal_offset: Offset,
     /// Of the latest journal record; 0 before the first.
@@ -66,106 +63,52 @@ pub enum Audience<'a> {
     Live { outbox: &'a mut Outbox, now: Millis },
     /// Nowhere: all of it has been published before.
     Replay,
+    /// To somebody who compares it with what has been published.
+    Audit(&'a mut Found),
 }
 
-/// Why a record is refused.
-struct Refusal {
-    reason: &'static str,
-    message: String,
+/// What judging has brought.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub transitions: Vec<Transition>,
+    pub dead_letters: Vec<Outgoing>,
 }
 
 impl<S: Store> Task<S> {
-    /// A task at the position its store was written at.
-    pub fn new(partition: PartitionId, shared: &Shared, store: S, position: &Position, now: Millis) -> Self {
+    /// A task at the position its store was written at, under the rules that were in force there.
+    pub fn new(
+        partition: PartitionId,
+        shared: &Shared,
+        store: S,
+        position: &Position,
+        rules: Rules,
+        now: Millis,
+    ) -> Self {
         let next = position.inputs.first().map_or(0, |(_, offset)| *offset);
+        let core =
+            Partition { watermark: position.watermark, generation: position.generation, sweep: position.sweep.clone() };
+        let place = place(shared, next, &core);
         Self {
             partition,
-            core: Partition { watermark: position.watermark },
+            core,
+            rules,
             cache: Cache::new(store, shared.cached_customers, position.drained.clone()),
             decoder: Decoder::new(shared.schemas.clone()),
             next,
             draining: position.draining,
             progress: Progress::default(),
             published: Published {
-                next,
-                watermark: position.watermark,
+                place,
                 journal_offset: position.journal_offset,
                 sequence: position.journal_sequence,
             },
+            context_is_new: position.journal_sequence == 0 || position.context != shared.context.hash(),
             end: None,
             last_arrival: now,
             sample: PartitionerSample::default(),
             transitions: Vec::new(),
             unwritten: false,
-        }
-    }
-
-    /// Takes in one record of the input; what it makes due is judged by [`Task::drain`], which must come to its end
-    /// before the next record.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn take(&mut self, shared: &Shared, record: Input<'_>, audience: &mut Audience<'_>) -> Result<(), StoreError> {
-        debug_assert!(!self.draining, "an event may not be taken in before the drain is done");
-        if record.offset < self.next {
-            return Ok(());
-        }
-        if let Some(refusal) = self.judge(shared, record, audience)? {
-            self.refuse(shared, record, &refusal, audience);
-        }
-        self.next = record.offset + 1;
-        self.progress.ran(&shared.topic, self.next);
-        self.draining = true;
-        Ok(())
-    }
-
-    fn refuse(&mut self, shared: &Shared, record: Input<'_>, refusal: &Refusal, audience: &mut Audience<'_>) {
-        self.progress.dead_letters += 1;
-        if let Audience::Live { outbox, .. } = audience {
-            let Refusal { reason, message } = refusal;
-            outbox.dead_letter(&DeadLetter { reason, message, topic: &shared.topic, record });
-            let (partition, offset) = (record.partition, record.offset);
-            DeadLettered { reason, topic: &shared.topic, partition, offset, detail: message }.emit(&shared.metrics);
-        }
-    }
-
-    /// Judges a record; returns why it is refused, if it is.
-    fn judge(
-        &mut self,
-        shared: &Shared,
-        record: Input<'_>,
-        audience: &mut Audience<'_>,
-    ) -> Result<Option<Refusal>, StoreError> {
-        let refusal = |reason, message| Ok(Some(Refusal { reason, message }));
-        let Some(payload) = record.payload else {
-            return refusal("empty", "the record has no value".to_owned());
-        };
-        let ignored = self.decoder.ignored_fields();
-        let event = match self.decoder.decode(payload) {
-            Ok(event) => event,
-            Err(malformed) => return refusal(malformed.reason, malformed.message),
-        };
-        if let Some(message) = misplaced(shared, &mut self.sample, record, event.customer_id) {
-            return refusal("misplaced", message);
-        }
-        let type_id = event.record.type_id();
-        let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
-        let (engine, transitions) = (&shared.engine, &mut self.transitions);
-        let taken = self.core.take(engine, &shared.time, &mut self.cache, &event, record.timestamp, transitions)?;
-        if let Audience::Live { .. } = audience {
-            let fields = self.decoder.ignored_fields() - ignored;
-            count(shared, record, type_id, taken, behind, fields);
-        }
-        self.hand_over(shared, audience);
-        match taken {
-            Taken::Future => {
-                let skew = shared.time.max_future_skew;
-                refusal("future", format!("the event lies more than {skew} ms ahead of its record's timestamp"))
-            }
-            Taken::Judged(Outcome::TooOld) => {
-                refusal("too_old", "the event lies further back than time.history".to_owned())
-            }
-            Taken::Judged(_) => Ok(None),
+            last_checkpoint: now,
         }
     }
 
@@ -179,7 +122,7 @@ impl<S: Store> Task<S> {
         }
         self.progress.drained = true;
         let budget = DRAIN_BUDGET.min(shared.commit.max_batch);
-        let drained = self.core.drain(&shared.engine, &mut self.cache, budget, &mut self.transitions)?;
+        let drained = self.core.drain(self.rules.in_force(), &mut self.cache, budget, &mut self.transitions)?;
         self.draining = drained == Drained::More;
         self.hand_over(shared, audience);
         Ok(drained)
@@ -189,10 +132,15 @@ impl<S: Store> Task<S> {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub(super) fn drain_through(&mut self, shared: &Shared, timer: &(Millis, Box<str>)) -> Result<(), StoreError> {
+    pub(super) fn drain_through(
+        &mut self,
+        shared: &Shared,
+        timer: &(Millis, Box<str>),
+        audience: &mut Audience<'_>,
+    ) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
-            let drained = self.core.drain(&shared.engine, &mut self.cache, 1, &mut self.transitions)?;
-            self.hand_over(shared, &mut Audience::Replay);
+            let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, &mut self.transitions)?;
+            self.hand_over(shared, audience);
             if drained == Drained::Done {
                 self.draining = false;
                 break;
@@ -214,12 +162,15 @@ impl<S: Store> Task<S> {
         self.draining = true;
     }
 
-    fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
+    pub(super) fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
         for transition in self.transitions.drain(..) {
             self.progress.transitions.add(&transition);
-            if let Audience::Live { outbox, now } = audience {
-                outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
-                AlertPublished { rule: &transition.rule, kind: transition.kind }.emit(&shared.metrics);
+            match audience {
+                Audience::Live { outbox, now } => {
+                    outbox.alert(&shared.writer, shared.alerts_format, &transition, *now);
+                }
+                Audience::Replay => {}
+                Audience::Audit(found) => found.transitions.push(transition),
             }
         }
     }
@@ -232,8 +183,9 @@ impl<S: Store> Task<S> {
 
     /// How far the input has been read since the last journal record, in offsets.
     #[must_use]
-    pub fn unpublished(&self) -> usize {
-        usize::try_from(self.next - self.published.next).unwrap_or(0)
+    pub fn unpublished(&self, shared: &Shared) -> usize {
+        let published = self.published.place.next(&shared.topic).unwrap_or(self.next);
+        usize::try_from(self.next - published).unwrap_or(0)
     }
 
     /// Offset of the latest journal record; -1 before the first.
@@ -248,19 +200,29 @@ impl<S: Store> Task<S> {
         self.published.sequence
     }
 
-    /// Whether this journal record follows on what this task has done. Offsets alone would not tell: a drain moves none.
+    /// Where the task is, as the journal says it.
     #[must_use]
-    pub(super) fn is_next(&self, topic: &str, record: &JournalRecord) -> bool {
-        record.sequence == self.published.sequence + 1
-            && record.from.next(topic) == Some(self.published.next)
-            && record.from.watermark == self.published.watermark
+    pub(super) fn place(&self, shared: &Shared) -> journal::Position {
+        place(shared, self.next, &self.core)
+    }
+
+    /// Where the latest journal record ended.
+    #[must_use]
+    pub(super) fn published_place(&self) -> &journal::Position {
+        &self.published.place
+    }
+
+    /// Whether the journal's next record must say under which context it goes on.
+    #[must_use]
+    pub(super) fn context_is_new(&self) -> bool {
+        self.context_is_new
     }
 
     /// The journal record of what has been done since the last one.
     #[must_use]
     pub fn journal_record(&self, shared: &Shared, worker: usize, now: Millis) -> JournalRecord {
         let mut steps = Vec::with_capacity(self.progress.steps.len() + 2);
-        if self.published.sequence == 0 {
+        if self.context_is_new {
             steps.push(Step::Context(shared.context.clone()));
         }
         steps.extend_from_slice(&self.progress.steps);
@@ -269,23 +231,17 @@ impl<S: Store> Task<S> {
         {
             steps.push(Step::Drain { deadline: *deadline, customer: Some(customer.to_string()) });
         }
-        let place = |next, watermark| journal::Position {
-            offsets: vec![TopicOffset { topic: shared.topic.clone(), next }],
-            watermark,
-            rules: 0,
-            sweep: None,
-        };
         JournalRecord {
             application: shared.application.clone(),
             partition: self.partition,
             sequence: self.published.sequence + 1,
-            from: place(self.published.next, self.published.watermark),
-            to: place(self.next, self.core.watermark),
+            from: self.published.place.clone(),
+            to: self.place(shared),
             steps,
             transitions: self.progress.transitions.count(),
             dead_letters: self.progress.dead_letters,
             hash: self.progress.transitions.finish(),
-            rules_fingerprint: Some(shared.rules_fingerprint.to_string()),
+            rules_fingerprint: Some(self.rules.current().fingerprint.to_string()),
             context: shared.context.hash(),
             instance: shared.instance.clone(),
             worker: worker as i32,
@@ -294,14 +250,10 @@ impl<S: Store> Task<S> {
     }
 
     /// The journal record is published, at this offset.
-    pub fn published(&mut self, journal_offset: Offset) {
+    pub fn published(&mut self, shared: &Shared, journal_offset: Offset) {
         self.progress = Progress::default();
-        self.published = Published {
-            next: self.next,
-            watermark: self.core.watermark,
-            journal_offset,
-            sequence: self.published.sequence + 1,
-        };
+        self.published = Published { place: self.place(shared), journal_offset, sequence: self.published.sequence + 1 };
+        self.context_is_new = false;
         self.unwritten = true;
     }
 
@@ -314,55 +266,48 @@ impl<S: Store> Task<S> {
         if !self.unwritten {
             return Ok(None);
         }
-        let position = Position {
+        let position = self.position(shared);
+        let written = self.cache.write_back(&position)?;
+        self.unwritten = false;
+        Ok(Some(written))
+    }
+
+    /// Where the task is, at a moment when everything is published.
+    fn position(&self, shared: &Shared) -> Position {
+        Position {
             inputs: vec![(shared.topic.as_str().into(), self.next)],
             watermark: self.core.watermark,
             drained: self.cache.last_taken().cloned(),
             draining: self.draining,
             journal_offset: self.published.journal_offset,
             journal_sequence: self.published.sequence,
-            rules: shared.rules_fingerprint.clone(),
+            generation: self.core.generation,
+            sweep: self.core.sweep.clone(),
+            rules: self.rules.current().fingerprint.clone(),
             context: shared.context.hash(),
-        };
-        let written = self.cache.write_back(&position)?;
-        self.unwritten = false;
-        Ok(Some(written))
+        }
+    }
+
+    /// Takes a checkpoint of the store, which has just been written.
+    pub(super) fn checkpoint<T: Stores<Store = S>>(&mut self, shared: &Shared, stores: &mut T, now: Millis) {
+        debug_assert!(!self.unwritten, "a checkpoint is of what was written");
+        self.last_checkpoint = now;
+        if self.published.sequence > 0 {
+            let position = self.position(shared);
+            let facts =
+                CheckpointFacts { position: &position, rules: self.rules.current(), semantics: SEMANTICS_VERSION };
+            stores.take_checkpoint(self.partition, self.cache.store_mut(), facts);
+        }
     }
 }
 
-/// Whether the record lies where its customer does not belong, and why. Notices a topic that is written by two
-/// partitioners, which splits customers.
-fn misplaced(shared: &Shared, sample: &mut PartitionerSample, record: Input<'_>, customer_id: &str) -> Option<String> {
-    let customer = customer_id.as_bytes();
-    let Input { partition, offset, .. } = record;
-    if record.key != Some(customer) {
-        return Some(match record.key {
-            Some(_) => "the record's key is not its customer_id".to_owned(),
-            None => "the record has no key; it must be its customer_id".to_owned(),
-        });
-    }
-    if let Some(partitioner) = shared.partitioner {
-        let expected = partitioner.partition(customer, shared.partitions);
-        return (expected != partition)
-            .then(|| format!("{partitioner} puts this customer in partition {expected}, not {partition}"));
-    }
-    if let Some(expected_partition) = sample.observe(customer, partition, shared.partitions) {
-        MixedPartitioners { topic: &shared.topic, partition, offset, expected_partition }.emit(&shared.metrics);
-    }
-    None
-}
-
-fn count(shared: &Shared, record: Input<'_>, type_id: TypeId, taken: Taken, late_by_ms: i64, ignored_fields: u64) {
-    let Some(event_type) = shared.schemas.catalog().get(type_id) else { return };
-    let (Input { partition, offset, .. }, metrics) = (record, &*shared.metrics);
-    if ignored_fields > 0 {
-        FieldsIgnored { event_type, partition, offset, fields: ignored_fields }.emit(metrics);
-    }
-    match taken {
-        Taken::Judged(Outcome::Accepted | Outcome::AttributesOnly) => shared.counters.accepted(type_id, 1),
-        Taken::Judged(Outcome::Late) => LateEvent { event_type, partition, offset, late_by_ms }.emit(metrics),
-        Taken::Judged(Outcome::Duplicate) => DuplicateEvent { event_type, partition, offset }.emit(metrics),
-        Taken::Judged(Outcome::TooOld) => TooOldEvent { event_type, partition, offset, late_by_ms }.emit(metrics),
-        Taken::Future => {}
+/// A place in the log, as the journal says it.
+fn place(shared: &Shared, next: Offset, core: &Partition) -> journal::Position {
+    let judged = |sweep: &tocsin_core::partition::Sweep| sweep.judged.as_deref().unwrap_or_default().to_owned();
+    journal::Position {
+        offsets: vec![TopicOffset { topic: shared.topic.clone(), next }],
+        watermark: core.watermark,
+        rules: core.generation,
+        sweep: core.sweep.as_ref().map(judged),
     }
 }

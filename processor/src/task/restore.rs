@@ -1,218 +1,194 @@
 //! How a task comes back: its store, then the journal from there on, replayed with outputs withheld.
 //!
-//! The order matters. Fence first, so that no earlier instance can still publish; then the committed offset, which is
-//! answered only once no transaction is open; then the journal from the store's position to an end that nothing hides. The
-//! store may be behind the journal but never ahead of it.
+//! ```text
+//!  settling ──> basing ──────────────> replaying ──> a task that can run
+//!  committed    store, else checkpoint,  one journal record a step
+//!  offset and   else the beginning
+//!  journal end
+//! ```
+//!
+//! The order matters. The worker fences first, so that no earlier instance can still publish; then the committed offset,
+//! which is answered only once no transaction is open; then the journal to an end that nothing hides; only then the store,
+//! which may be behind the journal but never ahead of it. Each step is short, so that the worker's other tasks go on.
 
-use tocsin_core::partition::Drained;
+use std::collections::VecDeque;
+use std::ops::Range;
 
-use super::Shared;
-use super::cache::Cache;
-use super::partition_task::{Audience, Task};
-use super::world::{Logged, PartitionId, World, WorldError};
-use crate::codec::journal::{JournalRecord, Step};
-use crate::codec::rows::Position;
-use crate::store::Store;
-use crate::telemetry::ReplayDiverged;
+use super::adoption::Rules;
+use super::partition_task::Task;
+use super::replay;
+use super::rulebook::NO_GENERATION;
+use super::world::{Logged, Offset, PartitionId, World, WorldError};
+use super::{Shared, base};
 
-/// Brings a partition's task to where the journal ends; also returns how many offsets were replayed.
+/// Journal records read at a time.
+const JOURNAL_BATCH: usize = 256;
+
+/// The restore of one partition, as far as it has come.
+#[derive(Debug)]
+pub struct Restore<S> {
+    partition: PartitionId,
+    /// Why the store that is there may not be used.
+    suspect: Option<String>,
+    stage: Stage<S>,
+}
+
+#[derive(Debug)]
+enum Stage<S> {
+    Settling,
+    Basing(Log),
+    Replaying(Box<Replaying<S>>),
+}
+
+/// What the log says, at a moment at which nothing was open.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub committed: Option<Offset>,
+    /// The offsets of the journal.
+    pub journal: Range<Offset>,
+}
+
+#[derive(Debug)]
+struct Replaying<S> {
+    log: Log,
+    task: Task<S>,
+    /// Records that were read and not replayed.
+    records: VecDeque<Logged>,
+    /// How many steps of the first of them are done.
+    steps_done: usize,
+    /// The journal was read up to here.
+    read: Offset,
+    /// The first input offset that is replayed.
+    began: Offset,
+}
+
+/// A task that is where the journal ends.
+#[derive(Debug)]
+pub struct Restored<S> {
+    pub task: Task<S>,
+    /// How many offsets of the input were replayed.
+    pub replayed: u64,
+}
+
+impl<S: crate::store::Store> Restore<S> {
+    /// A restore that has not begun. `suspect`: why the store that is there may not be used, if so.
+    #[must_use]
+    pub fn new(partition: PartitionId, suspect: Option<String>) -> Self {
+        Self { partition, suspect, stage: Stage::Settling }
+    }
+
+    /// Why the store that is there may not be used, if that is not dealt with yet.
+    pub fn take_suspect(&mut self) -> Option<String> {
+        self.suspect.take()
+    }
+
+    /// Goes a step further; returns the task when it is there.
+    ///
+    /// # Errors
+    /// [`WorldError::Pending`] and [`WorldError::Transient`] if it is to be tried again later. [`WorldError::Fatal`] if
+    /// store, journal, committed offset and input do not fit together, saying how.
+    pub fn step<W>(&mut self, world: &mut W, shared: &Shared) -> Result<Option<Restored<S>>, WorldError>
+    where
+        W: World,
+        W::Stores: super::world::Stores<Store = S>,
+    {
+        match &mut self.stage {
+            Stage::Settling => {
+                if shared.rulebook.latest() == NO_GENERATION {
+                    let what = "the first rules: publish them with `tocsin rules apply`";
+                    return Err(WorldError::Pending(what.to_owned()));
+                }
+                let committed = world.committed(self.partition)?;
+                let journal = world.journal_bounds(self.partition)?;
+                self.stage = Stage::Basing(Log { committed, journal });
+            }
+            Stage::Basing(log) => {
+                let task = base::find(world, shared, self.partition, log, &mut self.suspect)?;
+                let (log, began) = (log.clone(), task.next);
+                let read = (task.journal_offset() + 1).max(log.journal.start);
+                self.stage = Stage::Replaying(Box::new(Replaying {
+                    log,
+                    task,
+                    records: VecDeque::new(),
+                    steps_done: 0,
+                    read,
+                    began,
+                }));
+            }
+            Stage::Replaying(replaying) => {
+                if replaying.step(world, shared)? {
+                    let done = std::mem::replace(&mut self.stage, Stage::Settling);
+                    let Stage::Replaying(replaying) = done else { return Ok(None) };
+                    return replaying.end().map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<S: crate::store::Store> Replaying<S> {
+    /// Replays one record; whether it was the last.
+    fn step<W>(&mut self, world: &mut W, shared: &Shared) -> Result<bool, WorldError>
+    where
+        W: World,
+        W::Stores: super::world::Stores<Store = S>,
+    {
+        if self.records.is_empty() && self.read < self.log.journal.end {
+            let within = self.read..self.log.journal.end;
+            let records = world.journal(self.task.partition, within, JOURNAL_BATCH)?;
+            // Offsets have gaps: fewer than asked for are all there are.
+            let is_all = records.len() < JOURNAL_BATCH;
+            self.read = records.last().filter(|_| !is_all).map_or(self.log.journal.end, |last| last.offset + 1);
+            self.records = records.into();
+        }
+        let Some(record) = self.records.front() else { return Ok(true) };
+        replay::record(world, shared, &mut self.task, record, &mut self.steps_done)?;
+        self.records.pop_front();
+        self.steps_done = 0;
+        Ok(self.records.is_empty() && self.read >= self.log.journal.end)
+    }
+
+    fn end(self) -> Result<Restored<S>, WorldError> {
+        let Self { log, task, began, .. } = self;
+        let (partition, next) = (task.partition, task.next);
+        match log.committed {
+            Some(committed) if committed != next => {
+                return Err(WorldError::Fatal(format!(
+                    "partition {partition}: the journal ends at offset {next}, but the group's committed offset is \
+                     {committed}. The journal is the truth: set the group's offset back to {next}, or, to start anew, use \
+                     another `application` id"
+                )));
+            }
+            None if task.journal_offset() >= 0 => {
+                tracing::warn!(
+                    partition,
+                    offset = next,
+                    "the group has no committed offset; the journal's end is taken"
+                );
+            }
+            _ => {}
+        }
+        let replayed = u64::try_from(next - began).unwrap_or(0);
+        Ok(Restored { task, replayed })
+    }
+}
+
+/// The rules of a generation, and of the one before it while a sweep leads from that one to it.
 ///
 /// # Errors
-/// [`WorldError::Fatal`] if store, journal, committed offset and input do not fit together, saying how.
-pub fn restore<W: World>(
-    world: &mut W,
-    shared: &Shared,
-    partition: PartitionId,
-) -> Result<(Task<W::Store>, u64), WorldError> {
-    let committed = world.committed(partition)?;
-    let store = world.open(partition)?;
-    let known = Cache::position(&store)?;
-    let journal_offset = known.as_ref().map_or(-1, |position| position.journal_offset);
-    let journal = world.journal_after(partition, journal_offset)?;
-    let position = match known {
-        Some(position) => position,
-        None => first_position(world, shared, partition, &journal)?,
-    };
-    check_position(shared, partition, &position)?;
-    let mut task = Task::new(partition, shared, store, &position, world.now());
-    let before = task.next;
-    for logged in &journal {
-        replay_record(world, shared, &mut task, logged)?;
-    }
-    let replayed = u64::try_from(task.next - before).unwrap_or(0);
-    match committed {
-        Some(committed) if committed != task.next => Err(WorldError::Fatal(format!(
-            "partition {partition}: the journal ends at offset {}, but the group's committed offset is {committed}. The \
-             journal is the truth: set the group's offset back to {}, or, to start anew, use another `application` id",
-            task.next, task.next
-        ))),
-        None if task.journal_offset() >= 0 => {
-            tracing::warn!(
-                partition,
-                offset = task.next,
-                "the group has no committed offset; the journal's end is taken"
-            );
-            Ok((task, replayed))
+/// [`WorldError::Pending`] if the rules topic has not been read that far.
+pub fn rules(shared: &Shared, generation: i64, sweeping: bool) -> Result<Rules, WorldError> {
+    let known = |number| {
+        if number == NO_GENERATION {
+            return Ok(shared.no_rules.clone());
         }
-        _ => Ok((task, replayed)),
-    }
-}
-
-/// Where a partition without a store begins: where its journal does, else at the start of its log.
-fn first_position<W: World>(
-    world: &mut W,
-    shared: &Shared,
-    partition: PartitionId,
-    journal: &[Logged],
-) -> Result<Position, WorldError> {
-    let start = match journal.first() {
-        Some(first) => {
-            let from = read(partition, first)?.from.next(&shared.topic);
-            from.ok_or_else(|| WorldError::Fatal(other_topic(partition, &shared.topic)))?
-        }
-        None => world.start_of(partition)?,
+        let unknown = || WorldError::Pending(format!("generation {number} of the rules has not been read yet"));
+        shared.rulebook.get(number).ok_or_else(unknown)
     };
-    Ok(Position {
-        inputs: vec![(shared.topic.as_str().into(), start)],
-        journal_offset: -1,
-        rules: shared.rules_fingerprint.clone(),
-        context: shared.context.hash(),
-        ..Position::default()
+    Ok(if sweeping {
+        Rules::changing(known(generation - 1)?, known(generation)?)
+    } else {
+        Rules::new(known(generation)?)
     })
-}
-
-fn other_topic(partition: PartitionId, topic: &str) -> String {
-    format!(
-        "partition {partition}: the journal is of another topic than `{topic}`. Give this one another `application` id"
-    )
-}
-
-fn check_position(shared: &Shared, partition: PartitionId, position: &Position) -> Result<(), WorldError> {
-    if let Some((topic, _)) = position.inputs.first().filter(|(topic, _)| **topic != *shared.topic) {
-        return Err(WorldError::Fatal(format!(
-            "partition {partition}: the store belongs to the topic `{topic}`, not `{}`. Name that topic, or give this one \
-             another `application` id or `state_dir`",
-            shared.topic
-        )));
-    }
-    if position.rules != shared.rules_fingerprint {
-        return Err(WorldError::Fatal(format!(
-            "partition {partition}: the rules have changed since this state was made (then {}, now {}). Changing rules under \
-             a running state is not supported yet: put the old ones back, or start anew with another `application` id",
-            position.rules, shared.rules_fingerprint
-        )));
-    }
-    if position.context != shared.context.hash() {
-        return Err(WorldError::Fatal(format!(
-            "partition {partition}: schemas, or settings of `time` or `partitioner`, have changed since this state was made. \
-             Changing them under a running state is not supported yet: put the old ones back, or start anew with another \
-             `application` id"
-        )));
-    }
-    Ok(())
-}
-
-fn read(partition: PartitionId, logged: &Logged) -> Result<JournalRecord, WorldError> {
-    JournalRecord::decode(&logged.payload).map_err(|error| {
-        WorldError::Fatal(format!(
-            "partition {partition}: the journal record at offset {} cannot be read: {error}",
-            logged.offset
-        ))
-    })
-}
-
-fn replay_record<W: World>(
-    world: &mut W,
-    shared: &Shared,
-    task: &mut Task<W::Store>,
-    logged: &Logged,
-) -> Result<(), WorldError> {
-    let record = read(task.partition, logged)?;
-    let wrong = |what: String| {
-        WorldError::Fatal(format!(
-            "partition {}: the journal record at offset {}: {what}",
-            record.partition, logged.offset
-        ))
-    };
-    let from = record.from.next(&shared.topic);
-    if !task.is_next(&shared.topic, &record) {
-        return Err(wrong(format!(
-            "is number {} and starts at {from:?} with watermark {:?}, but before it comes number {}, which ends at {} with \
-             watermark {:?}: a record is missing or was written twice",
-            record.sequence,
-            record.from.watermark,
-            task.journal_sequence(),
-            task.next,
-            task.core.watermark
-        )));
-    }
-    let rules = record.rules_fingerprint.as_deref();
-    if record.context != shared.context.hash() || rules != Some(&*shared.rules_fingerprint) {
-        return Err(wrong(
-            "was made under other rules, schemas or settings. Start with those it was made under, stop cleanly, and only \
-             then change them"
-                .to_owned(),
-        ));
-    }
-    for step in &record.steps {
-        replay_step(world, shared, task, step)?;
-    }
-    if !matches!(record.steps.last(), Some(Step::Drain { .. })) {
-        drain_all(shared, task)?;
-    }
-    let (transitions, hash) = (task.progress.transitions.count(), task.progress.transitions.finish());
-    if (transitions, hash) != (record.transitions, record.hash) {
-        let (topic, partition) = (shared.topic.as_str(), task.partition);
-        ReplayDiverged { topic, partition, journal_offset: logged.offset }.emit(&shared.metrics);
-        return Err(wrong(format!(
-            "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
-             store or the program is not what it was",
-            record.transitions, record.hash
-        )));
-    }
-    task.published(logged.offset);
-    Ok(())
-}
-
-fn replay_step<W: World>(
-    world: &mut W,
-    shared: &Shared,
-    task: &mut Task<W::Store>,
-    step: &Step,
-) -> Result<(), WorldError> {
-    match step {
-        Step::Run { to_offset, .. } => {
-            let mut failed = None;
-            world.replay(task.partition, task.next, *to_offset, &mut |record| {
-                if failed.is_none() {
-                    let taken = drain_all(shared, task)
-                        .and_then(|()| task.take(shared, record, &mut Audience::Replay).map_err(WorldError::from));
-                    failed = taken.err();
-                }
-            })?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            task.skip_to(shared, *to_offset);
-            Ok(())
-        }
-        Step::Tick { watermark } => {
-            drain_all(shared, task)?;
-            task.tick(*watermark);
-            Ok(())
-        }
-        Step::Drain { deadline, customer: Some(customer) } => {
-            Ok(task.drain_through(shared, &(*deadline, customer.as_str().into()))?)
-        }
-        Step::Context(_) => Ok(()),
-        other => Err(WorldError::Fatal(format!(
-            "partition {}: the journal has a step that this version does not know how to repeat: {other:?}",
-            task.partition
-        ))),
-    }
-}
-
-fn drain_all<S: Store>(shared: &Shared, task: &mut Task<S>) -> Result<(), WorldError> {
-    while task.drain(shared, &mut Audience::Replay)? == Drained::More {}
-    Ok(())
 }

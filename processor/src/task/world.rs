@@ -1,12 +1,15 @@
-//! The one interface between the loop and the world: a log, stores and a clock.
+//! The one interface between the loop and the world: a log and a clock ([`World`]), stores and checkpoints ([`Stores`]).
 //!
 //! The real world is Kafka, RocksDB and the machine's clock; a simulated one can be put in its place, and the loop does
 //! not know.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tocsin_core::time::Millis;
 
+use super::rulebook::Generation;
+use crate::codec::rows::Position;
 use crate::store::{Store, StoreError};
 
 /// Number of a partition of the events topic; a task is one partition.
@@ -84,19 +87,108 @@ pub enum WorldError {
     /// A call may succeed if it is repeated.
     #[error("{0}")]
     Transient(String),
+    /// The answer is not there yet. Ask again, and do other things meanwhile.
+    #[error("{0}")]
+    Pending(String),
     /// Nothing this process does will help.
     #[error("{0}")]
     Fatal(String),
     /// The wall clock is more than a minute off the broker's.
     #[error("the wall clock is more than a minute off the broker's; set it")]
     ClockOff,
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The store of a partition cannot be used.
+    #[error("partition {partition}: {source}")]
+    Store { partition: PartitionId, source: StoreError },
 }
+
+/// What is said of the place in the journal that a checkpoint is of.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointFacts<'a> {
+    pub position: &'a Position,
+    /// The rules in force there.
+    pub rules: &'a Generation,
+    /// Version of what the engine answers.
+    pub semantics: i32,
+}
+
+/// What has become of a wish for a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is on its way.
+    Pending,
+    /// There is none that is newer than what was asked for.
+    None,
+    /// It is where the next [`Stores::open`] finds it.
+    Ready,
+}
+
+/// The stores of a machine, and the checkpoints that outlive it.
+pub trait Stores {
+    type Store: Store;
+
+    /// Opens the store of a partition; a new one if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; after [`StoreError::Damaged`] it is to be set aside.
+    fn open(&mut self, partition: PartitionId) -> Result<Self::Store, StoreError>;
+
+    /// Moves the store of a partition out of the way, where somebody can look at it; it is never deleted. It must not be
+    /// open.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn set_aside(&mut self, partition: PartitionId, reason: &str) -> Result<(), StoreError>;
+
+    /// Puts the newest checkpoint whose journal record has a greater number than `newer_than` where the store belongs, which
+    /// must not be open; what was there is set aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn fetch(&mut self, partition: PartitionId, newer_than: i64) -> Result<Fetched, StoreError>;
+
+    /// Takes a checkpoint of a store that has just been written at this position. Returns as soon as later writes cannot
+    /// change it. What goes wrong is told in log and metrics, and holds nobody up: the next one makes up for it.
+    fn take_checkpoint(&mut self, partition: PartitionId, store: &mut Self::Store, facts: CheckpointFacts<'_>);
+
+    /// The partition is no longer this worker's: nothing more needs to be fetched for it.
+    fn give_up(&mut self, _partition: PartitionId) {}
+}
+
+/// Stores that can be opened, and no more: nothing is set aside, and there are no checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOnly<F>(pub F);
+
+impl<S, F> Stores for OpenOnly<F>
+where
+    S: Store,
+    F: FnMut(PartitionId) -> Result<S, StoreError>,
+{
+    type Store = S;
+
+    fn open(&mut self, partition: PartitionId) -> Result<S, StoreError> {
+        (self.0)(partition)
+    }
+
+    fn set_aside(&mut self, partition: PartitionId, reason: &str) -> Result<(), StoreError> {
+        let place = format!("partition {partition}");
+        Err(StoreError::Failed { place, action: "be set aside", message: reason.to_owned() })
+    }
+
+    fn fetch(&mut self, _: PartitionId, _: i64) -> Result<Fetched, StoreError> {
+        Ok(Fetched::None)
+    }
+
+    fn take_checkpoint(&mut self, _: PartitionId, _: &mut S, _: CheckpointFacts<'_>) {}
+}
+
+/// The store that a world's stores are of.
+pub type StoreOf<W> = <<W as World>::Stores as Stores>::Store;
 
 /// Log, stores and clock.
 pub trait World {
-    type Store: Store;
+    type Stores: Stores;
+
+    fn stores(&mut self) -> &mut Self::Stores;
 
     /// Wall clock.
     fn now(&self) -> Millis;
@@ -148,10 +240,13 @@ pub trait World {
     /// [`WorldError::Transient`].
     fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
 
+    /// Counts every partition as not started, so that nothing more of it is read: for a loop that has dropped its tasks.
+    fn hold(&mut self);
+
     /// The group's committed offset of a partition, if there is one.
     ///
     /// # Errors
-    /// [`WorldError::Transient`].
+    /// [`WorldError::Pending`] while a transaction with an offset of this partition is open; [`WorldError::Transient`].
     fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError>;
 
     /// Reads committed events of a partition again, from the first offset up to, not including, the second.
@@ -166,15 +261,17 @@ pub trait World {
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError>;
 
-    /// The partition's journal records after the given offset, to its end.
+    /// The first offset that the partition's journal still has, and its end.
+    ///
+    /// # Errors
+    /// [`WorldError::Pending`] while an open transaction may hide a record before the end; [`WorldError::Transient`].
+    fn journal_bounds(&mut self, partition: PartitionId) -> Result<Range<Offset>, WorldError>;
+
+    /// The partition's journal records at or after the first offset and before the second, which is not behind its end; the
+    /// first `max` of them.
     ///
     /// # Errors
     /// As for [`World::replay`].
-    fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError>;
-
-    /// Opens the store of a partition.
-    ///
-    /// # Errors
-    /// [`WorldError::Store`].
-    fn open(&mut self, partition: PartitionId) -> Result<Self::Store, WorldError>;
+    fn journal(&mut self, partition: PartitionId, within: Range<Offset>, max: usize)
+    -> Result<Vec<Logged>, WorldError>;
 }

@@ -11,10 +11,12 @@ use tocsin_core::time::Millis;
 
 use super::alerts::AlertMetrics;
 use super::assignment::AssignmentMetrics;
+use super::checkpoint::CheckpointMetrics;
 use super::idle::IdleMetrics;
 use super::input::InputMetrics;
 use super::partitions::{PartitionCollector, Partitions};
 use super::registrar::{DURATIONS, Registrar, info};
+use super::rules::RulesMetrics;
 use super::store::StoreMetrics;
 use super::throttle::Throttle;
 use super::transactions::TransactionMetrics;
@@ -29,7 +31,9 @@ pub struct Metrics {
     pub(super) assignment: AssignmentMetrics,
     pub(super) transactions: TransactionMetrics,
     pub(super) store: StoreMetrics,
+    pub(super) checkpoint: CheckpointMetrics,
     pub(super) idle: IdleMetrics,
+    pub(super) rules: RulesMetrics,
     poll_duration: Histogram,
     apply_duration: Histogram,
     batch_events: Histogram,
@@ -69,7 +73,9 @@ impl Metrics {
             assignment: AssignmentMetrics::register(r)?,
             transactions: TransactionMetrics::register(r)?,
             store: StoreMetrics::register(r)?,
+            checkpoint: CheckpointMetrics::register(r)?,
             idle: IdleMetrics::register(r)?,
+            rules: RulesMetrics::register(r)?,
             poll_duration: r.histogram("tocsin_poll_duration_seconds", "Time to poll Kafka once.", DURATIONS)?,
             apply_duration: r.histogram("tocsin_apply_duration_seconds", "Time to judge one batch.", DURATIONS)?,
             batch_events: r.histogram("tocsin_batch_events", "Events in one batch.", &batches)?,
@@ -90,6 +96,25 @@ impl Metrics {
 
     pub fn count_timers_judged(&self, customers: u64) {
         self.timers_judged.inc_by(customers);
+    }
+
+    /// When the newest checkpoint of a partition was made, if the partition is here.
+    pub fn set_checkpoint_time(&self, topic: &str, partition: i32, at: Millis) {
+        if let Some(gauges) = self.partitions.get(topic, partition) {
+            gauges.set_checkpoint_time(at);
+        }
+    }
+
+    /// How long the topics keep what a replay needs; checkpoints must not come near that age.
+    pub fn set_log_retention(&self, kept: Duration) {
+        self.partitions.set_log_retention(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// A partition that is here shall have checkpoints; if none is found, its age counts from now.
+    pub fn expect_checkpoint(&self, topic: &str, partition: i32, now: Millis) {
+        if let Some(gauges) = self.partitions.get(topic, partition) {
+            gauges.expect_checkpoint(now);
+        }
     }
 
     /// Assigned partitions that are not running yet, in order.

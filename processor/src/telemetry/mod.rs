@@ -13,12 +13,14 @@
 
 mod alerts;
 mod assignment;
+mod checkpoint;
 mod idle;
 mod input;
 pub mod logging;
 mod metrics;
 mod partitions;
 mod registrar;
+mod rules;
 mod store;
 mod throttle;
 mod transactions;
@@ -28,11 +30,16 @@ mod tests;
 
 pub use alerts::{AlertPublished, ItemRefused};
 pub use assignment::{PartitionAssigned, PartitionRevoked, Rebalanced, RestoreDone, WorkerDied};
+pub use checkpoint::{
+    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointRefused, CheckpointSuperseded, CheckpointTaken,
+    CheckpointUploaded,
+};
 pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
 pub use input::{
     DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
 };
 pub use metrics::Metrics;
 pub use partitions::PartitionGauges;
-pub use store::{ReplayDiverged, StoreSetAside, StoreWritten};
+pub use rules::{GenerationRead, RulesAdopted, RulesUnreachable, RulesUnusable};
+pub use store::{ReplayDiverged, StoreBroken, StoreSetAside, StoreWritten};
 pub use transactions::{FailedOutcome, TransactionCommitted, TransactionFailed};

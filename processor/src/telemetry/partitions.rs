@@ -24,8 +24,12 @@ pub struct PartitionGauges {
     running: AtomicBool,
     lag: AtomicI64,
     watermark: AtomicI64,
+    checkpoint: AtomicI64,
     store_bytes: AtomicU64,
     cached_customers: AtomicU64,
+    generation: AtomicI64,
+    /// Customers judged by the sweep under way; unknown without one.
+    swept: AtomicI64,
 }
 
 impl Default for PartitionGauges {
@@ -34,8 +38,11 @@ impl Default for PartitionGauges {
             running: AtomicBool::new(false),
             lag: AtomicI64::new(UNKNOWN),
             watermark: AtomicI64::new(UNKNOWN),
+            checkpoint: AtomicI64::new(UNKNOWN),
             store_bytes: AtomicU64::new(0),
             cached_customers: AtomicU64::new(0),
+            generation: AtomicI64::new(UNKNOWN),
+            swept: AtomicI64::new(UNKNOWN),
         }
     }
 }
@@ -50,12 +57,35 @@ impl PartitionGauges {
         self.watermark.store(watermark, Relaxed);
     }
 
+    /// When its newest checkpoint was made.
+    pub fn set_checkpoint_time(&self, at: Millis) {
+        self.checkpoint.store(at, Relaxed);
+    }
+
+    /// Until more is known, the age of its newest checkpoint counts from now.
+    pub fn expect_checkpoint(&self, now: Millis) {
+        // An error if something is known already, which is as good.
+        _ = self.checkpoint.compare_exchange(UNKNOWN, now, Relaxed, Relaxed);
+    }
+
     pub fn set_store_bytes(&self, bytes: u64) {
         self.store_bytes.store(bytes, Relaxed);
     }
 
     pub fn set_cached_customers(&self, customers: u64) {
         self.cached_customers.store(customers, Relaxed);
+    }
+
+    /// The generation of the rules in force.
+    pub fn set_generation(&self, generation: i64) {
+        self.generation.store(generation, Relaxed);
+    }
+
+    /// A sweep has judged so many customers more, and goes on or not.
+    pub fn swept(&self, customers: u64, goes_on: bool) {
+        let before = self.swept.load(Relaxed).max(0);
+        let after = before.saturating_add(i64::try_from(customers).unwrap_or(i64::MAX));
+        self.swept.store(if goes_on { after } else { UNKNOWN }, Relaxed);
     }
 
     pub(super) fn set_running(&self) {
@@ -69,6 +99,8 @@ type Tasks = BTreeMap<(String, i32), Arc<PartitionGauges>>;
 #[derive(Debug, Default)]
 pub struct Partitions {
     tasks: Mutex<Tasks>,
+    /// How long the topics keep what a replay needs, in milliseconds; 0: for ever, or nobody knows.
+    log_retention: AtomicI64,
 }
 
 impl Partitions {
@@ -83,6 +115,11 @@ impl Partitions {
 
     pub fn revoked(&self, topic: &str, partition: i32) {
         self.lock().remove(&(topic.to_owned(), partition));
+    }
+
+    /// How long the topics keep what a replay needs.
+    pub fn set_log_retention(&self, kept: Millis) {
+        self.log_retention.store(kept, Relaxed);
     }
 
     /// Assigned, but not running yet; in order.
@@ -106,8 +143,12 @@ pub struct PartitionCollector {
     lag: IntGaugeVec,
     watermark: GaugeVec,
     staleness: GaugeVec,
+    checkpoint_age: GaugeVec,
+    checkpoints_at_risk: IntGauge,
     store_bytes: IntGaugeVec,
     cached_customers: IntGaugeVec,
+    generation: IntGaugeVec,
+    swept: IntGaugeVec,
 }
 
 impl fmt::Debug for PartitionCollector {
@@ -135,8 +176,27 @@ impl PartitionCollector {
                 "How far the watermark is behind the wall clock.",
                 labels,
             )?,
+            checkpoint_age: seconds_part(
+                "tocsin_checkpoint_age_seconds",
+                "Age of the partition's newest checkpoint; if there is none, since it came here.",
+                labels,
+            )?,
+            checkpoints_at_risk: IntGauge::new(
+                "tocsin_checkpoints_at_risk",
+                "Partitions whose newest checkpoint is older than half of what events and journal topics keep.",
+            )?,
             store_bytes: part("tocsin_store_size_bytes", "Size of the partition's store on disk.", labels)?,
             cached_customers: part("tocsin_cached_customers", "Customers held decoded in memory.", labels)?,
+            generation: part(
+                "tocsin_rules_generation",
+                "Generation of the rules that the partition judges by.",
+                labels,
+            )?,
+            swept: part(
+                "tocsin_sweep_customers",
+                "Customers that the sweep under way has judged by changed rules; absent without a sweep.",
+                labels,
+            )?,
         })
     }
 
@@ -145,11 +205,13 @@ impl PartitionCollector {
         let running = tasks.values().filter(|gauges| gauges.running.load(Relaxed)).count();
         self.assigned.set(tasks.len() as i64);
         self.restoring.set((tasks.len() - running) as i64);
-        for vec in [&self.lag, &self.store_bytes, &self.cached_customers] {
+        for vec in [&self.lag, &self.store_bytes, &self.cached_customers, &self.generation, &self.swept] {
             vec.reset();
         }
+        let (kept, mut at_risk) = (self.partitions.log_retention.load(Relaxed), 0);
         self.watermark.reset();
         self.staleness.reset();
+        self.checkpoint_age.reset();
         for ((topic, partition), gauges) in tasks {
             let labels = &[topic.as_str(), &partition.to_string()];
             let (lag, watermark) = (gauges.lag.load(Relaxed), gauges.watermark.load(Relaxed));
@@ -160,20 +222,37 @@ impl PartitionCollector {
                 self.watermark.with_label_values(labels).set(watermark as f64 / 1e3);
                 self.staleness.with_label_values(labels).set(now.saturating_sub(watermark) as f64 / 1e3);
             }
+            for (vec, value) in [(&self.generation, &gauges.generation), (&self.swept, &gauges.swept)] {
+                let value = value.load(Relaxed);
+                if value != UNKNOWN {
+                    vec.with_label_values(labels).set(value);
+                }
+            }
+            let checkpoint = gauges.checkpoint.load(Relaxed);
+            if checkpoint != UNKNOWN {
+                let age = now.saturating_sub(checkpoint).max(0);
+                at_risk += i64::from(kept > 0 && age > kept / 2);
+                self.checkpoint_age.with_label_values(labels).set(age as f64 / 1e3);
+            }
             self.store_bytes.with_label_values(labels).set(gauges.store_bytes.load(Relaxed) as i64);
             self.cached_customers.with_label_values(labels).set(gauges.cached_customers.load(Relaxed) as i64);
         }
+        self.checkpoints_at_risk.set(at_risk);
     }
 
-    fn parts(&self) -> [&dyn Collector; 7] {
+    fn parts(&self) -> [&dyn Collector; 11] {
         [
             &self.assigned,
             &self.restoring,
             &self.lag,
             &self.watermark,
             &self.staleness,
+            &self.checkpoint_age,
+            &self.checkpoints_at_risk,
             &self.store_bytes,
             &self.cached_customers,
+            &self.generation,
+            &self.swept,
         ]
     }
 }

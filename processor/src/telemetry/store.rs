@@ -14,6 +14,7 @@ pub struct StoreMetrics {
     write_duration: Histogram,
     set_aside: IntCounter,
     diverged: IntCounter,
+    broken: IntCounter,
 }
 
 impl StoreMetrics {
@@ -27,6 +28,10 @@ impl StoreMetrics {
             set_aside: r.counter(
                 "tocsin_stores_set_aside_total",
                 "Stores that could not be used and were moved out of the way.",
+            )?,
+            broken: r.counter(
+                "tocsin_store_failures_total",
+                "Reads and writes of a store that failed; the partition is restored.",
             )?,
             diverged: r.counter(
                 "tocsin_replays_diverged_total",
@@ -49,6 +54,21 @@ impl StoreWritten {
         let Self { partition, took, customers } = self;
         metrics.store.write_duration.observe(took.as_secs_f64());
         trace!(partition, took_us = took.as_micros() as u64, customers, "store written");
+    }
+}
+
+/// A store could not be read or written. What its worker holds in memory is dropped and restored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreBroken<'a> {
+    pub partition: i32,
+    pub error: &'a str,
+}
+
+impl StoreBroken<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { partition, error } = self;
+        metrics.store.broken.inc();
+        error!(partition, error, "a store failed; its worker restores");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tocsin_core::alert::TransitionKind;
 use tocsin_core::event::Catalog;
-use tocsin_core::rule::{Presentation, Rule, RuleKey};
+use tocsin_core::rule::{Presentation, Rule, RuleKey, RuleSet};
 
 use super::*;
 
@@ -160,6 +160,58 @@ fn stores_workers_and_times_are_counted() {
 }
 
 #[test]
+fn checkpoints_are_counted_and_aged() {
+    let metrics = metrics();
+    let (topic, took, sequence) = ("events", Duration::from_secs(2), 5);
+    let gauges = PartitionAssigned { worker: 0, topic, partition: 3 }.emit(&metrics);
+    check(&metrics, "tocsin_checkpoint_age_seconds", &[]);
+    metrics.expect_checkpoint(topic, 3, 900_000);
+    metrics.expect_checkpoint(topic, 3, 950_000);
+    check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 100"#]);
+    CheckpointTaken { topic, partition: 3, sequence, took }.emit(&metrics);
+    let uploaded = CheckpointUploaded {
+        topic,
+        partition: 3,
+        sequence,
+        created_at: 400_000,
+        bytes: 100,
+        new_bytes: 10,
+        new_blobs: 1,
+        took,
+    };
+    uploaded.emit(&metrics);
+    CheckpointUploaded { partition: 4, ..uploaded }.emit(&metrics);
+    check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 600"#]);
+    for (kept_s, at_risk) in [(0, " 0"), (1_201, " 0"), (1_199, " 1")] {
+        metrics.set_log_retention(Duration::from_secs(kept_s));
+        check(&metrics, "tocsin_checkpoints_at_risk", &[at_risk]);
+    }
+    gauges.set_checkpoint_time(2_000_000);
+    check(&metrics, "tocsin_checkpoint_age_seconds", &[r#"{partition="3",topic="events"} 0"#]);
+    CheckpointFailed { topic, partition: 3, stage: CheckpointFailure::Upload, error: "down" }.emit(&metrics);
+    check_by(
+        &metrics,
+        "tocsin_checkpoint_failures_total",
+        "stage",
+        &[("fetch", 0), ("sweep", 0), ("take", 0), ("upload", 1)],
+    );
+    CheckpointSuperseded { topic, partition: 3, sequence, by: 6 }.emit(&metrics);
+    CheckpointRefused { partition: 3, sequence, reason: "torn" }.emit(&metrics);
+    CheckpointFetched { topic, partition: 3, sequence, bytes: 100, downloaded: 30, took }.emit(&metrics);
+    for (name, expected) in [
+        ("tocsin_checkpoint_uploaded_bytes_total", " 20"),
+        ("tocsin_checkpoint_fetched_bytes_total", " 30"),
+        ("tocsin_checkpoints_superseded_total", " 1"),
+        ("tocsin_checkpoints_refused_total", " 1"),
+        ("tocsin_checkpoint_take_duration_seconds_count", " 1"),
+        ("tocsin_checkpoint_upload_duration_seconds_sum", " 4"),
+        ("tocsin_checkpoint_fetch_duration_seconds_sum", " 2"),
+    ] {
+        check(&metrics, name, &[expected]);
+    }
+}
+
+#[test]
 fn a_partition_is_shown_while_it_is_assigned() {
     let metrics = metrics();
     let (worker, topic) = (0, "events");
@@ -192,6 +244,20 @@ fn a_partition_is_shown_while_it_is_assigned() {
 }
 
 #[test]
+fn generations_of_rules_show_and_their_rules_are_expected() {
+    let metrics = metrics();
+    check(&metrics, "tocsin_rules_newest_generation", &[" 0"]);
+    let rules = RuleSet { rules: vec![Arc::new(rule())], ..RuleSet::default() };
+    GenerationRead { generation: 7, fingerprint: "0", applied_by: "ann@desk", rules: &rules }.emit(&metrics);
+    check(&metrics, "tocsin_rules_newest_generation", &[" 7"]);
+    assert_eq!(lines(&metrics, "tocsin_alerts_total").len(), 3, "a first alert is an increase");
+    for _ in 0..2 {
+        RulesUnreachable { reason: "no answer" }.emit(&metrics);
+    }
+    check(&metrics, "tocsin_rules_unreachable_total", &[" 2"]);
+}
+
+#[test]
 fn the_text_is_what_prometheus_reads() {
     let metrics = metrics();
     metrics.count_timers_judged(1);
@@ -212,6 +278,10 @@ fn names_keep_to_the_rules_of_prometheus() {
             "tocsin_partitions_restoring",
             "tocsin_cached_customers",
             "tocsin_feed_broken",
+            "tocsin_checkpoints_at_risk",
+            "tocsin_rules_generation",
+            "tocsin_rules_newest_generation",
+            "tocsin_sweep_customers",
         ];
         let fine = units.iter().any(|unit| name.ends_with(unit)) || unitless.contains(&name.as_str());
         assert!(name.starts_with("process_") || name.starts_with("tocsin_") && fine, "{name}");

@@ -5,12 +5,14 @@
 //! was not in the log or on the member's disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tocsin::store::{Batch, Column, MemoryStore, Store, StoreError};
 use tocsin::task::world::{
-    Arrival, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError,
+    Arrival, CheckpointFacts, Fetched, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Stores, Transaction,
+    World, WorldError,
 };
 
 /// What a publish does, beside what it is asked to.
@@ -38,6 +40,10 @@ pub struct Log {
     pub alerts: Vec<Outgoing>,
     pub dead_letters: Vec<Outgoing>,
     pub journal: BTreeMap<PartitionId, Vec<Vec<u8>>>,
+    /// The first offset that retention has left of a journal.
+    pub journal_start: BTreeMap<PartitionId, Offset>,
+    /// The same of the events.
+    pub input_start: BTreeMap<PartitionId, Offset>,
     pub committed: BTreeMap<PartitionId, Offset>,
     /// The member that may publish for a partition.
     pub owners: BTreeMap<PartitionId, usize>,
@@ -48,13 +54,61 @@ pub struct Log {
 
 pub type SharedLog = Arc<Mutex<Log>>;
 /// The stores of one machine.
-pub type Disk = Arc<Mutex<Stores>>;
+pub type Disk = Arc<Mutex<Shelf>>;
 
 /// What is kept, and what is open: as with a database, one store opens once at a time.
 #[derive(Debug, Default)]
-pub struct Stores {
+pub struct Shelf {
     pub kept: BTreeMap<PartitionId, MemoryStore>,
+    /// What was set aside, and why.
+    pub aside: Vec<(PartitionId, String)>,
     open: BTreeSet<PartitionId>,
+}
+
+/// The stores of a disk, and checkpoints that all machines share.
+#[derive(Clone, Debug, Default)]
+pub struct DiskStores {
+    pub disk: Disk,
+    pub checkpoints: Checkpoints,
+}
+
+/// The newest checkpoint of each partition, with the number of its journal record.
+pub type Checkpoints = Arc<Mutex<BTreeMap<PartitionId, (i64, MemoryStore)>>>;
+
+impl Stores for DiskStores {
+    type Store = KeptStore;
+
+    fn open(&mut self, partition: PartitionId) -> Result<KeptStore, StoreError> {
+        KeptStore::open(&self.disk, partition)
+    }
+
+    fn set_aside(&mut self, partition: PartitionId, reason: &str) -> Result<(), StoreError> {
+        let mut disk = self.disk.lock().unwrap();
+        assert!(!disk.open.contains(&partition), "an open store is set aside");
+        disk.kept.remove(&partition);
+        disk.aside.push((partition, reason.to_owned()));
+        Ok(())
+    }
+
+    fn fetch(&mut self, partition: PartitionId, newer_than: i64) -> Result<Fetched, StoreError> {
+        let checkpoints = self.checkpoints.lock().unwrap();
+        let Some((_, store)) = checkpoints.get(&partition).filter(|(sequence, _)| *sequence > newer_than) else {
+            return Ok(Fetched::None);
+        };
+        let mut disk = self.disk.lock().unwrap();
+        assert!(!disk.open.contains(&partition), "an open store is replaced");
+        disk.kept.insert(partition, store.clone());
+        Ok(Fetched::Ready)
+    }
+
+    fn take_checkpoint(&mut self, partition: PartitionId, _store: &mut KeptStore, facts: CheckpointFacts<'_>) {
+        let copy = self.disk.lock().unwrap().kept.get(&partition).cloned().unwrap_or_default();
+        let mut checkpoints = self.checkpoints.lock().unwrap();
+        let newest = checkpoints.entry(partition).or_default();
+        if facts.position.journal_sequence > newest.0 {
+            *newest = (facts.position.journal_sequence, copy);
+        }
+    }
 }
 
 /// How a member holds a partition; see the same in `kafka/assignment.rs`.
@@ -65,9 +119,9 @@ enum Held {
     Leaving { lost: bool },
 }
 
-/// One member's view of the log; `open` opens its stores.
+/// One member's view of the log, with its stores.
 #[derive(Debug)]
-pub struct MemoryWorld<O> {
+pub struct MemoryWorld<T> {
     pub log: SharedLog,
     pub member: usize,
     pub faults: VecDeque<Fault>,
@@ -75,13 +129,13 @@ pub struct MemoryWorld<O> {
     pub hiccups: VecDeque<bool>,
     /// Records of a partition handed out at a poll, at most.
     pub batch: usize,
-    open: O,
+    stores: T,
     held: BTreeMap<PartitionId, Held>,
 }
 
-impl<O> MemoryWorld<O> {
+impl<T> MemoryWorld<T> {
     /// A member that is to be assigned what the log says it owns.
-    pub fn new(log: &SharedLog, member: usize, open: O) -> Self {
+    pub fn new(log: &SharedLog, member: usize, stores: T) -> Self {
         let owned = log.lock().unwrap().owners.clone().into_iter().filter(|(_, owner)| *owner == member);
         Self {
             log: log.clone(),
@@ -89,7 +143,7 @@ impl<O> MemoryWorld<O> {
             faults: VecDeque::new(),
             hiccups: VecDeque::new(),
             batch: usize::MAX,
-            open,
+            stores,
             held: owned.map(|(partition, _)| (partition, Held::Waiting)).collect(),
         }
     }
@@ -202,8 +256,12 @@ fn input(partition: PartitionId, offset: usize, event: &Event) -> Input<'_> {
     }
 }
 
-impl<S: Store, O: FnMut(PartitionId) -> Result<S, StoreError>> World for MemoryWorld<O> {
-    type Store = S;
+impl<T: Stores> World for MemoryWorld<T> {
+    type Stores = T;
+
+    fn stores(&mut self) -> &mut T {
+        &mut self.stores
+    }
 
     fn now(&self) -> i64 {
         self.log.lock().unwrap().now
@@ -277,9 +335,9 @@ impl<S: Store, O: FnMut(PartitionId) -> Result<S, StoreError>> World for MemoryW
         if owned && fault == Fault::None {
             return Ok(offsets);
         }
+        drop(log);
         // What ran is held until it is started anew.
-        let running = self.held.values_mut().filter(|held| matches!(held, Held::Running { .. }));
-        running.for_each(|held| *held = Held::Waiting);
+        self.hold();
         Err(WorldError::Unsettled(format!("{fault:?}, owned: {owned}")))
     }
 
@@ -292,9 +350,9 @@ impl<S: Store, O: FnMut(PartitionId) -> Result<S, StoreError>> World for MemoryW
         Ok(self.log.lock().unwrap().input[&partition].len() as Offset)
     }
 
-    fn start_of(&mut self, _partition: PartitionId) -> Result<Offset, WorldError> {
+    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
         self.hiccup()?;
-        Ok(0)
+        Ok(self.log.lock().unwrap().input_start.get(&partition).copied().unwrap_or(0))
     }
 
     fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
@@ -316,16 +374,30 @@ impl<S: Store, O: FnMut(PartitionId) -> Result<S, StoreError>> World for MemoryW
         self.hiccup()
     }
 
-    fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError> {
+    fn hold(&mut self) {
+        let running = self.held.values_mut().filter(|held| matches!(held, Held::Running { .. }));
+        running.for_each(|held| *held = Held::Waiting);
+    }
+
+    fn journal_bounds(&mut self, partition: PartitionId) -> Result<Range<Offset>, WorldError> {
+        self.hiccup()?;
+        let log = self.log.lock().unwrap();
+        let first = log.journal_start.get(&partition).copied().unwrap_or(0);
+        Ok(first..log.journal.get(&partition).map_or(0, |records| records.len() as Offset))
+    }
+
+    fn journal(
+        &mut self,
+        partition: PartitionId,
+        within: Range<Offset>,
+        max: usize,
+    ) -> Result<Vec<Logged>, WorldError> {
         self.hiccup()?;
         let log = self.log.lock().unwrap();
         let records = log.journal.get(&partition).map_or(&[][..], Vec::as_slice);
         let logged =
             |(offset, payload): (usize, &Vec<u8>)| Logged { offset: offset as Offset, payload: payload.clone() };
-        Ok(records.iter().enumerate().skip((offset + 1) as usize).map(logged).collect())
-    }
-
-    fn open(&mut self, partition: PartitionId) -> Result<S, WorldError> {
-        Ok((self.open)(partition)?)
+        let records = records.iter().enumerate().map(logged);
+        Ok(records.filter(|record| within.contains(&record.offset)).take(max).collect())
     }
 }

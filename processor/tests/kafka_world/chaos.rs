@@ -12,7 +12,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::Producer;
 use tocsin::task::world::{Arrival, Offset, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError};
 
-use super::stage::{PATIENCE, Stage, TestWorld, own_broker, read_all};
+use super::stage::{Asked as _, PATIENCE, Stage, TestWorld, own_broker, read_all};
 
 const PARTITIONS: i32 = 4;
 
@@ -175,7 +175,7 @@ impl Worker {
         self.world.release(partitions)?;
         if lost {
             self.forget();
-            self.world.restart();
+            self.world.hold();
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Worker {
 
     fn restore(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
         for &partition in partitions {
-            let committed = self.world.committed(partition)?;
+            let committed = self.world.committed_offset(partition)?;
             let mut task = Task::default();
             for logged in self.world.journal_after(partition, -1)? {
                 let text = String::from_utf8(logged.payload).unwrap();

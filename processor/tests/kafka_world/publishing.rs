@@ -7,11 +7,12 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tocsin::kafka::{KafkaSettings, KafkaWorld};
 use tocsin::partitioner::Partitioner;
-use tocsin::task::world::{Logged, Outgoing, PartitionId, World, WorldError};
+use tocsin::task::world::{Logged, OpenOnly, Outgoing, PartitionId, World, WorldError};
 
 use super::common;
 use super::stage::{
-    Seen, Stage, alert, assert_fatal, assigned, empty_store, own_broker, read_all, shared, start_assigned, transaction,
+    Asked as _, Seen, Stage, alert, assert_fatal, assigned, empty_store, own_broker, read_all, shared, start_assigned,
+    transaction,
 };
 
 #[test]
@@ -30,7 +31,7 @@ fn what_is_published_is_there_once_and_in_its_place() {
         assert_eq!(seen.records[&partition], (0..100).collect::<Vec<_>>());
         assert_eq!(seen.ends[&partition], 100);
         assert_eq!(world.end_of(partition).unwrap(), 100);
-        assert_eq!(world.committed(partition).unwrap(), None);
+        assert_eq!(world.committed_offset(partition).unwrap(), None);
         assert_eq!(world.journal_after(partition, -1).unwrap(), []);
     }
 
@@ -42,8 +43,8 @@ fn what_is_published_is_there_once_and_in_its_place() {
     // The control record of the first transaction lies between.
     assert_eq!(world.publish(&transaction(&[(1, 100)], "second")).unwrap(), [2]);
 
-    assert_eq!(world.committed(0).unwrap(), Some(100));
-    assert_eq!(world.committed(1).unwrap(), Some(100));
+    assert_eq!(world.committed_offset(0).unwrap(), Some(100));
+    assert_eq!(world.committed_offset(1).unwrap(), Some(100));
     let logged = |offset, payload: &str| Logged { offset, payload: payload.as_bytes().to_vec() };
     assert_eq!(world.journal_after(1, -1).unwrap(), [logged(0, "first"), logged(2, "second")]);
     assert_eq!(world.journal_after(1, 0).unwrap(), [logged(2, "second")]);
@@ -93,7 +94,7 @@ fn what_no_repetition_mends_is_fatal() {
     assert_fatal(world.publish(&transaction), &["2000003 bytes to hopeless.alerts", "max.message.bytes"]);
     let mut settings = stage.settings.clone();
     settings.transaction_timeout = Duration::from_hours(1);
-    let mut greedy = KafkaWorld::new(settings, empty_store).unwrap();
+    let mut greedy = KafkaWorld::new(settings, OpenOnly(empty_store)).unwrap();
     assert_fatal(greedy.fence(), &["transaction.max.timeout.ms"]);
 }
 
@@ -119,14 +120,14 @@ fn a_broker_that_does_not_answer_leaves_nothing_behind() {
 
     world.fence().unwrap();
     assert_eq!(assigned(&mut world), [0], "all must be started anew");
-    assert_eq!(world.committed(0).unwrap(), Some(100));
+    assert_eq!(world.committed_offset(0).unwrap(), Some(100));
     assert_eq!(world.journal_after(0, -1).unwrap().len(), 1);
     world.start(&[(0, 100)]).unwrap();
     let mut seen = Seen::default();
     seen.until(&mut world, |seen| seen.ends.contains_key(&0));
     assert_eq!(seen.records[&0], (100..5_000).collect::<Vec<_>>());
     world.publish(&transaction(&[(0, 5_000)], "three")).unwrap();
-    assert_eq!(world.committed(0).unwrap(), Some(5_000));
+    assert_eq!(world.committed_offset(0).unwrap(), Some(5_000));
 }
 
 /// Against librdkafka's own mock: only that can be told to break a connection at a certain request.
@@ -140,7 +141,7 @@ fn a_commit_whose_answer_was_lost_ends_the_producer() {
     {
         cluster.create_topic(topic, 1, 1).unwrap();
     }
-    let mut world = KafkaWorld::new(settings, empty_store as fn(PartitionId) -> _).unwrap();
+    let mut world = KafkaWorld::new(settings, OpenOnly(empty_store as fn(PartitionId) -> _)).unwrap();
     start_assigned(&mut world);
     for round in 0..3 {
         world.publish(&transaction(&[(0, round)], "x")).unwrap();

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tocsin::task::world::{Offset, Rebalance, World, WorldError};
 
 use super::stage::{
-    PATIENCE, Seen, Stage, WAIT, assigned, own_broker, rebalance_within, shared, start_assigned, transaction,
+    Asked as _, PATIENCE, Seen, Stage, WAIT, assigned, own_broker, rebalance_within, shared, start_assigned,
+    transaction,
 };
 
 #[test]
@@ -51,7 +52,7 @@ fn what_is_revoked_stays_until_it_is_released() {
     };
     assert_eq!(taken, Rebalance::Assigned(gone.clone()));
     other.fence().unwrap();
-    assert_eq!(other.committed(gone[0]).unwrap(), Some(10));
+    assert_eq!(other.committed_offset(gone[0]).unwrap(), Some(10));
     assert_eq!(other.journal_after(gone[0], -1).unwrap().len(), 1);
     other.start(&[(gone[0], 10)]).unwrap();
     other.publish(&transaction(&[(gone[0], 10)], "mine now")).unwrap();
@@ -61,7 +62,7 @@ fn what_is_revoked_stays_until_it_is_released() {
     let mut seen = Seen::default();
     seen.until(&mut one, |seen| seen.count(kept) == 2);
     assert_eq!(seen.records[&kept], [10, 11]);
-    one.restart();
+    one.hold();
     assert_eq!(assigned(&mut one), [kept]);
     one.start(&[(kept, 11)]).unwrap();
     let mut seen = Seen::default();

@@ -16,12 +16,14 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use tocsin::kafka::topics::{self, NewTopics, TopicPolicy};
 use tocsin::kafka::{KafkaSettings, KafkaWorld};
 use tocsin::store::{MemoryStore, StoreError};
-use tocsin::task::world::{Arrival, Offset, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError};
+use tocsin::task::world::{
+    Arrival, Logged, Offset, OpenOnly, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError,
+};
 
 use crate::common;
 use crate::common::broker::{Broker, or_skip};
 
-pub type TestWorld = KafkaWorld<fn(PartitionId) -> Result<MemoryStore, StoreError>>;
+pub type TestWorld = KafkaWorld<OpenOnly<fn(PartitionId) -> Result<MemoryStore, StoreError>>>;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const WAIT: Duration = Duration::from_millis(50);
@@ -48,7 +50,7 @@ impl Stage {
     pub fn world(&self, instance: &str) -> TestWorld {
         let mut settings = self.settings.clone();
         settings.transactional_id = format!("{}-{instance}-0", settings.group);
-        KafkaWorld::new(settings, empty_store as fn(PartitionId) -> Result<MemoryStore, StoreError>).unwrap()
+        KafkaWorld::new(settings, OpenOnly(empty_store as fn(PartitionId) -> _)).unwrap()
     }
 
     /// A producer of events. With an id it is transactional, and a transaction is begun.
@@ -145,13 +147,40 @@ pub fn start_assigned(world: &mut TestWorld) -> Vec<PartitionId> {
     let starts: Vec<_> = partitions
         .iter()
         .map(|partition| {
-            let committed = world.committed(*partition).unwrap();
+            let committed = world.committed_offset(*partition).unwrap();
             (*partition, committed.unwrap_or_else(|| world.start_of(*partition).unwrap()))
         })
         .collect();
     world.start(&starts).unwrap();
     partitions
 }
+
+/// What is asked until it is known.
+pub fn settled<T>(mut ask: impl FnMut() -> Result<T, WorldError>) -> Result<T, WorldError> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Err(WorldError::Pending(_)) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            known => return known,
+        }
+    }
+}
+
+/// Questions of a restore, in the form that tests want.
+pub trait Asked: World {
+    fn committed_offset(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+        settled(|| self.committed(partition))
+    }
+
+    fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError> {
+        let bounds = settled(|| self.journal_bounds(partition))?;
+        self.journal(partition, offset + 1..bounds.end, usize::MAX)
+    }
+}
+
+impl<W: World> Asked for W {}
 
 pub fn transaction(offsets: &[(PartitionId, Offset)], journal: &str) -> Transaction {
     Transaction {

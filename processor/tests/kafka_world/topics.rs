@@ -25,13 +25,18 @@ fn topics_are_created_or_named() {
     fatal(
         &settings,
         &policy,
-        &["topical.events, topical.journal, topical.letters at", "--topic topical.events", "retention.ms=-1"],
+        &[
+            "topical.events, topical.journal, topical.rules, topical.letters at",
+            "--topic topical.events",
+            "retention.ms=-1",
+            "--topic topical.rules --partitions 1 --config cleanup.policy=compact",
+        ],
     );
 
     create(&settings, "topical.events", 3, &[]);
     let creating = TopicPolicy { create: Some(NewTopics { partitions: 5, replication: Some(1) }), ..policy };
     let found = topics::check(&settings, &creating).unwrap();
-    assert_eq!(found.created, ["topical.journal", "topical.letters"]);
+    assert_eq!(found.created, ["topical.journal", "topical.rules", "topical.letters"]);
     assert_eq!(found.partitions, 3, "the journal follows the events");
     // The broker keeps everything, and lets producers stamp an hour ahead.
     assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
@@ -44,6 +49,11 @@ fn topics_are_created_or_named() {
     create(&settings, "topical.compacted", 3, &[("cleanup.policy", "compact")]);
     let compacted = KafkaSettings { events_topic: "topical.compacted".to_owned(), ..settings.clone() };
     fatal(&compacted, &policy, &["topical.compacted has cleanup.policy=compact"]);
+    create(&settings, "topical.forgetful", 1, &[("cleanup.policy", "compact,delete")]);
+    let forgetful = KafkaSettings { rules_topic: "topical.forgetful".to_owned(), ..settings.clone() };
+    fatal(&forgetful, &policy, &["topical.forgetful has cleanup.policy=compact,delete", "cleanup.policy=compact"]);
+    let spread = KafkaSettings { rules_topic: "topical.narrow".to_owned(), ..settings.clone() };
+    fatal(&spread, &policy, &["topical.narrow has 2 partitions", "topics.rules"]);
     let nowhere =
         KafkaSettings { bootstrap: "127.0.0.1:1".to_owned(), request_timeout: Duration::from_millis(500), ..settings };
     let unreachable = topics::check(&nowhere, &policy);

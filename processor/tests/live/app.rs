@@ -34,31 +34,44 @@ pub fn tocsin() -> Command {
 
 /// The file of a test's configuration.
 pub fn config(stage: &Stage, rules: &Path) -> PathBuf {
+    let text = config_text(stage);
+    stage.write("tocsin.yaml", &format!("rules: {}\n{text}", rules.display()))
+}
+
+/// The same without `rules`: those of the rules topic.
+pub fn config_without_rules(stage: &Stage) -> PathBuf {
+    stage.write("without-rules.yaml", &config_text(stage))
+}
+
+fn config_text(stage: &Stage) -> String {
     let topic = |role| stage.topic(role);
-    let text = format!(
-        "application: {}\ninstance: live\nworkers: 1\nmemory_budget: 200MB\nrules: {}\nstate_dir: {}\n\
+    format!(
+        "application: {}\ninstance: live\nworkers: 1\nmemory_budget: 200MB\nstate_dir: {}\n\
          kafka:\n  bootstrap: {}\n  create_topics: true\n  session_timeout: 2s\n\
          topics: {{events: {}, alerts: {}, dead_letters: {}, journal: {}, partitions: 3}}\n\
          http: {{listen: '127.0.0.1:0'}}\nlog: {{format: json, filter: info}}\n",
         stage.name,
-        rules.display(),
         stage.path("state").display(),
         stage.broker.bootstrap,
         topic("events"),
         topic("alerts"),
         topic("dead-letters"),
         topic("journal"),
-    );
-    stage.write("tocsin.yaml", &text)
+    )
 }
 
 impl App {
     /// Starts it and waits until it serves; `settings` go over those of the file.
     pub fn start(stage: &Stage, rules: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_with(stage, &config(stage, rules), settings)
+    }
+
+    /// As [`Self::start`], with a configuration file.
+    pub fn start_with(stage: &Stage, config: &Path, settings: &[(&str, &str)]) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let log = stage.path(&format!("log-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
         let mut command = tocsin();
-        command.arg("run").arg("--config").arg(config(stage, rules));
+        command.arg("run").arg("--config").arg(config);
         for (name, value) in settings {
             command.args(["--set", &format!("{name}={value}")]);
         }
@@ -120,10 +133,25 @@ impl App {
         (self.metric("tocsin_events_total", "") + self.metric("tocsin_dead_letters_total", "") - too_old) as usize
     }
 
+    /// Waits until it ends by itself; its exit code and its log.
+    pub fn await_end(mut self) -> (Option<i32>, String) {
+        let mut ended = None;
+        wait_until("the end", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        (ended.and_then(|status| status.code()), self.log())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
     /// SIGTERM; it must end well, and soon.
     pub fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         let asked = Instant::now();
         let mut ended = None;
         wait_until("the end after SIGTERM", || {

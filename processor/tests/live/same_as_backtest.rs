@@ -10,7 +10,7 @@ use tocsin::codec::schemas::Schemas;
 use crate::app::{App, backtest};
 use crate::broker::{Skip, or_skip};
 use crate::data::{self, Event};
-use crate::stage::{Stage, repository};
+use crate::stage::{Stage, repository, wait_until};
 use crate::upstream::Written;
 
 const EVENTS: usize = 6_000;
@@ -30,6 +30,8 @@ fn check(stage: &Stage, rules: &str, workers: &str, record: impl FnMut(&Event) -
     app.await_input(EVENTS);
     assert!(app.metric("tocsin_events_total", "late") > 0.0 && app.metric("tocsin_events_total", "duplicate") > 0.0);
     assert_eq!(app.metric("tocsin_dead_letters_total", ""), 0.0, "{}", app.log());
+    // They are counted once they are published.
+    wait_until("every alert to be published", || app.metric("tocsin_alerts_total", "") as usize >= alerts.len());
     assert_eq!(app.metric("tocsin_alerts_total", "") as usize, alerts.len());
     app.stop();
     let records = stage.read("alerts");

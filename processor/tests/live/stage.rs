@@ -63,13 +63,19 @@ impl Stage {
     pub fn produce(&self, partitions: u32, partitioner: &str, records: impl IntoIterator<Item = Written>) {
         let mut command = self.tool("produce.py", "events");
         command.args(["--create", &partitions.to_string(), "--partitioner", partitioner]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut lines = std::io::BufWriter::new(child.stdin.take().unwrap());
-        for record in records {
-            writeln!(lines, "{}", record.0).unwrap();
-        }
-        drop(lines);
-        assert!(child.wait().unwrap().success(), "the records could not be written");
+        write(command, records);
+    }
+
+    /// Writes records to a topic that is there, whatever it is for.
+    pub fn produce_to(&self, topic: &str, records: impl IntoIterator<Item = Written>) {
+        write(self.tool("produce.py", topic), records);
+    }
+
+    /// Deletes what lies before an offset, as retention does.
+    pub fn delete_records(&self, topic: &str, partition: i64, before: i64) {
+        let mut command = self.tool("delete_records.py", topic);
+        command.args(["--partition", &partition.to_string(), "--before", &before.to_string()]);
+        assert!(command.status().unwrap().success(), "the records could not be deleted");
     }
 
     /// All records of a topic that readers of committed records see, by partition and offset.
@@ -91,6 +97,16 @@ impl Stage {
         records.sort_by_key(|record| (record["partition"].as_i64(), record["offset"].as_i64()));
         records
     }
+}
+
+fn write(mut command: Command, records: impl IntoIterator<Item = Written>) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufWriter::new(child.stdin.take().unwrap());
+    for record in records {
+        writeln!(lines, "{}", record.0).unwrap();
+    }
+    drop(lines);
+    assert!(child.wait().unwrap().success(), "the records could not be written");
 }
 
 /// The python with the clients in it, or why there is none.

@@ -14,7 +14,7 @@ fn missing_topics_are_named_all_of_them() {
     let (code, _, told) = ended(&mut run);
     assert_eq!(code, Some(1), "{told}");
     let error = told.lines().find(|line| line.starts_with("error: ")).unwrap();
-    for role in ["alerts", "dead-letters", "journal"] {
+    for role in ["alerts", "dead-letters", "journal", "rules"] {
         assert!(error.contains(&stage.topic(role)), "{told}");
     }
     assert!(!error.contains(&stage.topic("events")), "{told}");

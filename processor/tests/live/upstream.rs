@@ -29,8 +29,22 @@ pub fn readable(bytes: &[u8]) -> Value {
     std::str::from_utf8(bytes).map_or_else(|_| json!({"base64": base64(bytes)}), Value::from)
 }
 
+/// The bytes that [`readable`] shows.
+pub fn bytes(shown: &Value) -> Vec<u8> {
+    let Some(text) = shown["base64"].as_str() else { return shown.as_str().unwrap().as_bytes().to_vec() };
+    let digit = |byte: u8| DIGITS.iter().position(|digit| *digit == byte);
+    let mut bytes = Vec::new();
+    for four in text.as_bytes().chunks(4) {
+        let bits = four.iter().fold(0, |bits, byte| bits << 6 | digit(*byte).unwrap_or(0) as u32);
+        let count = four.iter().filter(|byte| **byte != b'=').count() - 1;
+        bytes.extend(&bits.to_be_bytes()[1..=count]);
+    }
+    bytes
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for three in bytes.chunks(3) {
         let bits = (0..3).fold(0, |bits, place| bits << 8 | u32::from(three.get(place).copied().unwrap_or(0)));

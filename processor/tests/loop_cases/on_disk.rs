@@ -5,18 +5,19 @@ use std::path::Path;
 
 use tocsin::store::{RocksOptions, RocksStore, StoreError};
 use tocsin::task::Worker;
-use tocsin::task::world::{PartitionId, WorldError};
+use tocsin::task::world::{OpenOnly, PartitionId, WorldError};
 
 use crate::memory_world::{Fault, MemoryWorld, SharedLog};
 use crate::random::{EARLY, END, backtest, events};
 use crate::rng::Rng;
 use crate::setup::{Options, alert, journal, log_of, shared};
 
-type Open = Box<dyn FnMut(PartitionId) -> Result<RocksStore, StoreError>>;
+type Open = OpenOnly<Box<dyn FnMut(PartitionId) -> Result<RocksStore, StoreError>>>;
 
 fn member(log: &SharedLog, directory: &Path, options: &Options) -> Worker<MemoryWorld<Open>> {
     let (directory, rocks) = (directory.to_owned(), RocksOptions::new(8 << 20));
-    let open: Open = Box::new(move |partition| RocksStore::open(&directory.join(partition.to_string()), &rocks));
+    let open: Open =
+        OpenOnly(Box::new(move |partition| RocksStore::open(&directory.join(partition.to_string()), &rocks)));
     Worker::new(0, MemoryWorld::new(log, 0, open), shared(options))
 }
 

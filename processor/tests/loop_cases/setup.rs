@@ -9,7 +9,7 @@ use tocsin::codec::schemas::Schemas;
 use tocsin::config::AlertsFormat;
 use tocsin::partitioner::Partitioner;
 use tocsin::rules::{Limits, Source};
-use tocsin::store::StoreError;
+use tocsin::task::rulebook::{Generation, Rulebook};
 use tocsin::task::world::{Outgoing, PartitionId, WorldError};
 use tocsin::task::{CommitSettings, IdleSettings, Shared, Worker};
 use tocsin::telemetry::Metrics;
@@ -18,7 +18,7 @@ use tocsin_core::partition::TimeSettings;
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::{HOUR, MINUTE, Millis};
 
-use crate::memory_world::{Disk, Event, KeptStore, Log, MemoryWorld, SharedLog};
+use crate::memory_world::{Disk, DiskStores, Event, Log, MemoryWorld, SharedLog};
 
 /// 2026-01-01T00:00:00Z.
 pub const BASE: Millis = 1_767_225_600_000;
@@ -52,8 +52,7 @@ rules:
     when: n >= 2
 "#;
 
-pub type Open = Box<dyn FnMut(PartitionId) -> Result<KeptStore, StoreError>>;
-pub type Member = Worker<MemoryWorld<Open>>;
+pub type Member = Worker<MemoryWorld<DiskStores>>;
 
 /// What cases differ in.
 #[derive(Clone, Debug)]
@@ -64,6 +63,7 @@ pub struct Options {
     pub cached_customers: usize,
     pub idle_after: Option<Millis>,
     pub feed_timeout: Option<Millis>,
+    pub checkpoint_interval: Option<Millis>,
     pub partitions: i32,
     pub partitioner: Option<Partitioner>,
 }
@@ -77,6 +77,7 @@ impl Default for Options {
             cached_customers: 1_000,
             idle_after: None,
             feed_timeout: None,
+            checkpoint_interval: None,
             partitions: 1,
             partitioner: None,
         }
@@ -98,6 +99,17 @@ pub fn rules() -> Arc<RuleSet> {
     RULE_SET.get_or_init(load).clone()
 }
 
+/// A generation of rules; its number stands for its text.
+pub fn generation(number: i64, rules: Arc<RuleSet>) -> Generation {
+    let settings = EngineSettings { history: HISTORY };
+    Generation {
+        number,
+        fingerprint: format!("{number:016x}").into(),
+        document: "".into(),
+        engine: Engine::new(rules, schemas().catalog(), settings, Detail::Full),
+    }
+}
+
 pub fn shared(options: &Options) -> Arc<Shared> {
     static METRICS: OnceLock<Arc<Metrics>> = OnceLock::new();
     let metrics = METRICS.get_or_init(|| Metrics::new().unwrap()).clone();
@@ -105,8 +117,8 @@ pub fn shared(options: &Options) -> Arc<Shared> {
     Arc::new(Shared {
         application: "test".into(),
         instance: "test-0".into(),
-        engine: Engine::new(rules.clone(), schemas.catalog(), EngineSettings { history: HISTORY }, Detail::Full),
-        rules_fingerprint: "0011223344556677".into(),
+        rulebook: Arc::new(Rulebook::of([generation(1, rules)]).unwrap()),
+        no_rules: Arc::new(generation(0, Arc::default())),
         context: Context::default(),
         schemas: schemas.clone(),
         writer: AlertWriter::new(schemas.clone()),
@@ -124,15 +136,18 @@ pub fn shared(options: &Options) -> Arc<Shared> {
         topic: TOPIC.into(),
         partitions: options.partitions,
         partitioner: options.partitioner,
+        checkpoint_interval: options.checkpoint_interval,
         cached_customers: options.cached_customers,
     })
 }
 
 /// A member as it starts: with what its disk and the log hold.
 pub fn member(number: usize, log: &SharedLog, disk: &Disk, options: &Options) -> Member {
-    let disk = disk.clone();
-    let open: Open = Box::new(move |partition| KeptStore::open(&disk, partition));
-    Worker::new(number, MemoryWorld::new(log, number, open), shared(options))
+    member_with(number, log, DiskStores { disk: disk.clone(), ..DiskStores::default() }, options)
+}
+
+pub fn member_with(number: usize, log: &SharedLog, stores: DiskStores, options: &Options) -> Member {
+    Worker::new(number, MemoryWorld::new(log, number, stores), shared(options))
 }
 
 /// One round; a call that may succeed if it is repeated will be, in the next.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The fields that the model has an opinion on.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "alert_id",
     "sequence",
     "transition",
@@ -16,6 +16,7 @@ const FIELDS: [&str; 13] = [
     "occurred_at",
     "fired_at",
     "values",
+    "labels",
     "evidence",
 ];
 
@@ -32,6 +33,13 @@ pub fn first_difference(model: &[Value], engine: &[Value]) -> Option<String> {
         lines(model).join("\n"),
         lines(engine).join("\n"),
     ))
+}
+
+/// One customer's records after the other's, each customer's in their order.
+pub fn by_customer(records: &[Value]) -> Vec<Value> {
+    let mut sorted = records.to_vec();
+    sorted.sort_by_key(|record| record["customer_id"].to_string());
+    sorted
 }
 
 /// One short line per record.

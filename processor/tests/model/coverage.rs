@@ -68,11 +68,53 @@ pub const REQUIRED: [(&str, u64); 38] = [
     ("a silence from before history", 50),
 ];
 
+/// The same for cases in which rules change.
+pub const REQUIRED_OF_CHANGES: [(&str, u64); 37] = [
+    ("change: silent", 10),
+    ("change: gone", 20),
+    ("change: gone while firing", 30),
+    ("change: gone while waiting", 200),
+    ("change: new rule fired", 30),
+    ("change: new rule waits", 100),
+    ("change: came back", 50),
+    ("change: came back and fired once more", 2000),
+    ("change: changed rule fired", 50),
+    ("change: changed rule fired, waiting before", 1000),
+    ("change: changed rule fired, overdue", 1000),
+    ("change: changed rule goes on waiting", 400),
+    ("change: changed rule waits for its cooldown", 800),
+    ("change: the same level", 30),
+    ("change: another level", 100),
+    ("change: no level", 50),
+    ("change: no level, and the rule would have held it", 100),
+    ("change: out of scope", 200),
+    ("change: insufficient data", 200),
+    ("change: resolved after other records", 150),
+    ("change: same rule, firing", 5),
+    ("change: same rule, held back from resolving", 80),
+    ("change: same rule, waiting", 40),
+    ("change: a text of a firing alert", 100),
+    ("change: two at one place", 15),
+    ("change: a silence is asked for anew", 15),
+    ("change: an event is too old for a new silence", 150),
+    ("sweep: a customer", 4),
+    ("sweep: an event came first", 15),
+    ("sweep: a timer came first", 50),
+    ("sweep: more had become due since", 1500),
+    ("sweep: restarted under way", 12),
+    ("fired", 2),
+    ("cleared", 5),
+    ("late", 2),
+    ("due: by the watermark", 20),
+    ("evidence was cut", 300),
+];
+
 impl Coverage {
-    pub fn add(&mut self, seen: &Seen, records: usize) {
+    pub fn add<'a>(&mut self, seen: impl IntoIterator<Item = &'a Seen>, records: usize) {
         self.cases += 1;
         self.records += records as u64;
-        for kind in &seen.0 {
+        let kinds: BTreeSet<&'static str> = seen.into_iter().flat_map(|seen| seen.0.iter().copied()).collect();
+        for kind in kinds {
             *self.kinds.entry(kind).or_default() += 1;
         }
     }
@@ -96,9 +138,9 @@ impl Coverage {
     }
 
     /// What was reached too rarely, if the run was long enough to tell.
-    pub fn blind_spots(&self) -> Vec<String> {
+    pub fn blind_spots(&self, required: &[(&str, u64)]) -> Vec<String> {
         let rare = |(kind, one_in): &(&str, u64)| self.of(kind) < self.cases / one_in;
-        REQUIRED
+        required
             .iter()
             .filter(|required| rare(required))
             .map(|(kind, one_in)| format!("{kind} (1 in {one_in})"))

@@ -35,11 +35,41 @@ pub struct Transition {
 }
 
 impl Episode {
+    /// The rule has become another, or is new: "no level means resolved, reason `rule_changed`", whatever the level is missing
+    /// for and whatever the rule says on resolving. Else as ever, but that what was due may have been due before.
+    pub fn judge_change(&mut self, rule: &Rule, standing: Standing, at: i64) -> Option<Transition> {
+        match (self.firing, standing) {
+            (None, _) => self.judge_inactive(rule, standing, at),
+            (Some(firing), Standing::Level(_)) => self.judge_firing(rule, standing, at, firing),
+            (Some(_), _) => self.end(at),
+        }
+    }
+
+    /// The rule is no more.
+    pub fn end(&mut self, at: i64) -> Option<Transition> {
+        self.firing.map(|firing| self.resolve(firing, at, "rule_changed"))
+    }
+
     pub fn judge(&mut self, rule: &Rule, standing: Standing, at: i64) -> Option<Transition> {
         match self.firing {
-            None => self.judge_inactive(rule, standing, at),
+            None => {
+                let since = self.present_since;
+                let transition = self.judge_inactive(rule, standing, at);
+                if transition.is_some() {
+                    let due = self.due(rule, since.unwrap_or(at));
+                    // Were this not so, an instant at which it was due would have gone unjudged.
+                    assert_eq!(at, due, "{} was due before it was judged", rule.id);
+                }
+                transition
+            }
             Some(firing) => self.judge_firing(rule, standing, at, firing),
         }
+    }
+
+    /// When it fires, if a level has been present since then and stays.
+    fn due(&self, rule: &Rule, present_since: i64) -> i64 {
+        let held_long_enough = present_since + rule.hold_ms;
+        held_long_enough.max(self.cooldown_end(rule).unwrap_or(held_long_enough))
     }
 
     /// When the cooldown ends, if there was a resolve.
@@ -53,13 +83,9 @@ impl Episode {
             return None;
         };
         let present_since = *self.present_since.get_or_insert(at);
-        let held_long_enough = present_since + rule.hold_ms;
-        let due = held_long_enough.max(self.cooldown_end(rule).unwrap_or(held_long_enough));
-        if at < due {
+        if at < self.due(rule, present_since) {
             return None;
         }
-        // Were this not so, an instant at which it was due would have gone unjudged.
-        assert_eq!(at, due, "{} was due before it was judged", rule.id);
         self.present_since = None;
         self.over_since = None;
         self.firings.push(at);

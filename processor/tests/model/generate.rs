@@ -2,6 +2,7 @@
 //! edges are the rule rather than the exception.
 
 use super::event::Event;
+use super::generate_changes::changes;
 use super::generate_events::{events, long_events};
 use super::generate_rules::rule;
 use super::measure::Measure;
@@ -29,8 +30,30 @@ impl Grid {
 /// The case of a seed, for the engine: steps of a minute or an hour.
 pub fn case(seed: u64) -> Case {
     let mut rng = Rng::new(seed);
-    let step = rng.weighted(&[(80, 60_000), (20, 3_600_000)]);
-    case_on(&mut rng, Grid { step })
+    let grid = grid(&mut rng);
+    case_on(&mut rng, grid)
+}
+
+/// The case of a seed in which rules change.
+pub fn changing_case(seed: u64) -> Case {
+    let mut rng = Rng::new(seed);
+    let grid = grid(&mut rng);
+    changing_case_on(&mut rng, grid)
+}
+
+fn grid(rng: &mut Rng) -> Grid {
+    Grid { step: rng.weighted(&[(80, 60_000), (20, 3_600_000)]) }
+}
+
+pub fn changing_case_on(rng: &mut Rng, grid: Grid) -> Case {
+    let mut case = case_on(rng, grid);
+    case.changes = changes(rng, grid, &case);
+    // The others at once, so that even the order of customers can be compared.
+    let interleaving = rng.range(0, i64::MAX - 1) as u64;
+    case.interleaving = rng.maybe(75, |_| interleaving);
+    let longest = case.changes.iter().filter_map(|change| longest_window(&change.rules)).max();
+    case.settings.history_ms = case.settings.history_ms.max(longest.unwrap_or(0));
+    case
 }
 
 pub fn case_on(rng: &mut Rng, grid: Grid) -> Case {
@@ -44,18 +67,22 @@ pub fn case_on(rng: &mut Rng, grid: Grid) -> Case {
         history_ms: history(rng, grid, &rules),
         until_ms: until(rng, grid, &events),
     };
-    Case { rules, events, settings }
+    Case { rules, events, changes: vec![], interleaving: None, settings }
 }
 
 /// Mostly the default; else hardly longer than the longest window, which it must not be shorter than.
 fn history(rng: &mut Rng, grid: Grid, rules: &[Rule]) -> i64 {
+    let longest = longest_window(rules).unwrap_or(grid.step * rng.range(1, 5));
+    let more = rng.pick(&[0, 0, 1, grid.step, grid.step * 4]);
+    if rng.chance(45) { 400 * DAY_MS } else { longest + more }
+}
+
+fn longest_window(rules: &[Rule]) -> Option<i64> {
     let windows = rules.iter().flat_map(|rule| &rule.lets).filter_map(|(_, measure)| match measure.clone() {
         Measure::Silence(_) => None,
         mut windowed => windowed.window_mut().map(|window| window.over + window.offset),
     });
-    let longest = windows.max().unwrap_or(grid.step * rng.range(1, 5));
-    let more = rng.pick(&[0, 0, 1, grid.step, grid.step * 4]);
-    if rng.chance(45) { 400 * DAY_MS } else { longest + more }
+    windows.max()
 }
 
 /// Mostly well after the last event, so that everything falls silent and resolves; at times before it.

@@ -14,7 +14,7 @@ use super::silence::Silence;
 use super::sum::Sum;
 use super::value::{Arithmetic, Order, Value};
 
-type Lets = [(String, Measure)];
+pub type Lets = [(String, Measure)];
 
 pub fn rule(rng: &mut Rng, grid: Grid, n: i64) -> Rule {
     let lets: Vec<(String, Measure)> = (0..rng.weighted(&[(45, 1), (40, 2), (15, 3)]))
@@ -31,18 +31,19 @@ pub fn rule(rng: &mut Rng, grid: Grid, n: i64) -> Rule {
         resolve_when: rng.maybe(held, |rng| condition(rng, grid, &lets, 1)),
         keep_firing_ms: pause(rng, grid, kept),
         cooldown_ms: pause(rng, grid, kept),
+        note: 0,
         lets,
     }
 }
 
 /// A `for`, `keep_firing_for` or `cooldown`.
-fn pause(rng: &mut Rng, grid: Grid, percent: i64) -> i64 {
+pub fn pause(rng: &mut Rng, grid: Grid, percent: i64) -> i64 {
     let length = grid.length(rng, 1, 5);
     let pause = rng.weighted(&[(10, 1), (10, grid.step / 2), (80, length)]);
     if rng.chance(percent) { pause } else { 0 }
 }
 
-fn measure(rng: &mut Rng, grid: Grid) -> Measure {
+pub fn measure(rng: &mut Rng, grid: Grid) -> Measure {
     let which = rng.weighted(&[(42, 0), (30, 1), (28, 2)]);
     let mut kinds = vec![if which == 1 { summable(rng) } else { kind(rng) }];
     if rng.chance(30) {
@@ -78,7 +79,7 @@ fn numbers_of(kind: &str) -> Vec<&'static str> {
 }
 
 /// A `where` over fields of at least one of the types.
-fn filter(rng: &mut Rng, kinds: &[&'static str], depth: u32) -> Expr {
+pub fn filter(rng: &mut Rng, kinds: &[&'static str], depth: u32) -> Expr {
     if depth > 0 && rng.chance(35) {
         let (a, b) = (filter(rng, kinds, depth - 1), filter(rng, kinds, depth - 1));
         return match rng.range(0, 2) {
@@ -122,13 +123,13 @@ fn order(rng: &mut Rng) -> Order {
     rng.weighted(&[(45, Order::AtLeast), (20, Order::Greater), (25, Order::Less), (10, Order::AtMost)])
 }
 
-fn when(rng: &mut Rng, grid: Grid, lets: &Lets) -> Condition {
+pub fn when(rng: &mut Rng, grid: Grid, lets: &Lets) -> Condition {
     let severity = rng.maybe(50, |rng| rng.pick(&LADDER));
     Condition::When(condition(rng, grid, lets, 2), severity)
 }
 
 /// Mostly one value climbing past rising thresholds, so that severities go up and down.
-fn ladder(rng: &mut Rng, grid: Grid, lets: &Lets) -> Condition {
+pub fn ladder(rng: &mut Rng, grid: Grid, lets: &Lets) -> Condition {
     let (name, measure) = rng.pick(lets);
     let order = order(rng);
     let mut severities: Vec<Severity> = LADDER.into_iter().filter(|_| rng.chance(55)).collect();
@@ -150,7 +151,7 @@ fn ladder(rng: &mut Rng, grid: Grid, lets: &Lets) -> Condition {
     Condition::Levels(levels.collect())
 }
 
-fn condition(rng: &mut Rng, grid: Grid, lets: &Lets, depth: u32) -> Expr {
+pub fn condition(rng: &mut Rng, grid: Grid, lets: &Lets, depth: u32) -> Expr {
     if depth == 0 || rng.chance(55) {
         return atom(rng, grid, lets);
     }
@@ -163,7 +164,7 @@ fn condition(rng: &mut Rng, grid: Grid, lets: &Lets, depth: u32) -> Expr {
     }
 }
 
-fn atom(rng: &mut Rng, grid: Grid, lets: &Lets) -> Expr {
+pub fn atom(rng: &mut Rng, grid: Grid, lets: &Lets) -> Expr {
     if rng.chance(12) {
         return attribute_atom(rng);
     }
@@ -231,7 +232,7 @@ fn span(grid: Grid, steps: i64) -> Expr {
     Expr::Span(unit, ms / unit.ms())
 }
 
-fn attribute_atom(rng: &mut Rng) -> Expr {
+pub fn attribute_atom(rng: &mut Rng) -> Expr {
     let (name, domain) = rng.pick(fields(PROFILE));
     let operand = operand(rng, domain);
     match rng.range(1, 100) {

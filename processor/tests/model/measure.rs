@@ -8,6 +8,7 @@ use super::expr::{Expr, Name};
 use super::silence::Silence;
 use super::sum::Sum;
 use super::value::Value;
+use std::collections::BTreeSet;
 
 /// An accepted event of one customer.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Held {
     pub event: Event,
     /// A profile that came too old to be anything but a source of attributes.
     pub attributes_only: bool,
+    /// Silences that were first asked for when this was too old to be looked at.
+    pub unseen_by: BTreeSet<String>,
 }
 
 impl Held {

@@ -1,8 +1,10 @@
 //! The model's own second opinion: what must not change, or must change in a known way, when a case is changed.
 
+use super::change::Change;
 use super::due::Instants;
-use super::generate::{Grid, case, case_on};
+use super::generate::{Grid, case, case_on, changing_case, changing_case_on};
 use super::rng::Rng;
+use super::rule::Rule;
 use super::world::{run, run_at};
 use super::{Case, Settings, event};
 use serde_json::Value;
@@ -30,11 +32,36 @@ fn every_millisecond_gives_the_same_as_the_candidates() {
     for seed in 0..CASES {
         let mut rng = Rng::new(seed);
         let step = rng.range(2, 7);
-        let case = case_on(&mut rng, Grid { step });
-        let candidates = run_at(&case, Instants::Candidates).records;
-        let every = run_at(&case, Instants::EveryMillisecond).records;
-        assert_eq!(candidates, every, "seed {seed}: {case:#?}");
+        for make in [case_on, changing_case_on] {
+            let case = make(&mut rng.clone(), Grid { step });
+            let candidates = run_at(&case, Instants::Candidates).records;
+            let every = run_at(&case, Instants::EveryMillisecond).records;
+            assert_eq!(candidates, every, "seed {seed}: {case:#?}");
+        }
     }
+}
+
+#[test]
+fn a_change_to_the_same_rules_changes_nothing() {
+    let change = |rng: &mut Rng, case: &mut Case| {
+        let place = rng.range(0, case.events.len() as i64) as usize;
+        case.changes.push(Change { place, rules: case.rules.clone() });
+    };
+    compare(change, |before, after| before == after);
+}
+
+/// Rules that nobody changes do not notice that others do.
+#[test]
+fn a_rule_that_comes_and_goes_leaves_the_others_alone() {
+    let add = |rng: &mut Rng, case: &mut Case| {
+        let place = rng.range(0, case.events.len() as i64) as usize;
+        let mut more = case.rules.clone();
+        more.insert(rng.range(0, more.len() as i64) as usize, Rule { id: "more".to_owned(), ..more[0].clone() });
+        let end = rng.range(place as i64, case.events.len() as i64) as usize;
+        case.changes.push(Change { place, rules: more });
+        case.changes.push(Change { place: end, rules: case.rules.clone() });
+    };
+    compare(add, |before, after| before == without(after, "rule_id", "more"));
 }
 
 /// A stranger who never moves the watermark.
@@ -118,8 +145,8 @@ fn of_one_customer_alone_the_bound_does_not_matter() {
 /// Every firing is resolved at most once, and what follows it counts up from 0.
 #[test]
 fn records_of_an_alert_are_an_episode() {
-    for seed in 0..CASES {
-        let records = run(&case(seed)).records;
+    for (seed, make) in (0..CASES).flat_map(|seed| [(seed, case as fn(u64) -> Case), (seed, changing_case)]) {
+        let records = run(&make(seed)).records;
         let mut open = std::collections::BTreeMap::new();
         for record in &records {
             let id = record["alert_id"].as_str().unwrap();

@@ -16,15 +16,17 @@
 //! | `episode` | does an alert fire, change or resolve? |
 //! | `due` | at which instants could something change with no event arriving? |
 //! | `world` | late, duplicate, too old; clock, watermark, the order of judging |
+//! | `change` | what does a change of the rule set do to every customer? |
 //! | `record` | what is published? |
 //! | `render` | the same rules as YAML and CEL text, for the engine |
 //! | `generate*`, `shrink`, `compare` | random cases, the small one in a failing one, the first difference |
-//! | `observe`, `coverage` | what did the random cases reach? |
+//! | `observe*`, `coverage` | what did the random cases reach? |
 //! | `cases` | hand-written cases, each named after the sentence of the contract that it pins |
 //! | `metamorphic` | the model's own second opinion |
 
 pub mod attributes;
 pub mod cases;
+pub mod change;
 pub mod compare;
 pub mod count;
 pub mod coverage;
@@ -33,11 +35,13 @@ pub mod episode;
 pub mod event;
 pub mod expr;
 pub mod generate;
+pub mod generate_changes;
 pub mod generate_events;
 pub mod generate_rules;
 pub mod measure;
 pub mod metamorphic;
 pub mod observe;
+pub mod observe_change;
 pub mod record;
 pub mod render;
 pub mod rng;
@@ -49,6 +53,7 @@ pub mod sum;
 pub mod value;
 pub mod world;
 
+use change::Change;
 use event::Event;
 use rule::Rule;
 
@@ -70,5 +75,9 @@ pub struct Settings {
 pub struct Case {
     pub rules: Vec<Rule>,
     pub events: Vec<Event>,
+    /// By their place.
+    pub changes: Vec<Change>,
+    /// What decides when the engine looks at whom after a change, which must not matter to any customer; `None`: at once.
+    pub interleaving: Option<u64>,
     pub settings: Settings,
 }

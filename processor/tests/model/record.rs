@@ -24,6 +24,7 @@ pub fn record(moment: &Moment<'_>, customer: &str, episode: &Episode, transition
         "occurred_at": time_text(moment.at),
         "fired_at": time_text(transition.fired_at),
         "values": values(moment),
+        "labels": if moment.rule.note == 0 { json!({}) } else { json!({"note": format!("n{}", moment.rule.note)}) },
         "evidence": evidence(moment),
     })
 }

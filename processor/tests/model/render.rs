@@ -42,6 +42,9 @@ fn rule(yaml: &mut String, rule: &Rule) {
     expression(yaml, "resolve_when", rule.resolve_when.as_ref());
     time(yaml, "keep_firing_for", rule.keep_firing_ms);
     time(yaml, "cooldown", rule.cooldown_ms);
+    if rule.note != 0 {
+        writeln!(yaml, "    labels: {{note: n{}}}", rule.note).unwrap();
+    }
 }
 
 fn expression(yaml: &mut String, key: &str, expr: Option<&Expr>) {

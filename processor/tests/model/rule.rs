@@ -38,6 +38,8 @@ pub struct Rule {
     pub resolve_when: Option<Expr>,
     pub keep_firing_ms: i64,
     pub cooldown_ms: i64,
+    /// A text beside it all: `labels: {note: ...}`, if it is not 0.
+    pub note: u32,
 }
 
 impl Rule {

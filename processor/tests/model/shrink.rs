@@ -19,9 +19,13 @@ fn smaller(case: &Case) -> Vec<Case> {
     let mut found = vec![];
     for length in [case.events.len() / 2, case.events.len() / 4, 1] {
         for start in (0..case.events.len()).step_by(length.max(1)) {
-            let mut events = case.events.clone();
-            events.drain(start..(start + length.max(1)).min(events.len()));
-            found.push(Case { events, ..case.clone() });
+            let end = (start + length.max(1)).min(case.events.len());
+            let mut smaller = case.clone();
+            smaller.events.drain(start..end);
+            for change in &mut smaller.changes {
+                change.place -= change.place.clamp(start, end) - start;
+            }
+            found.push(smaller);
         }
     }
     for (i, rule) in case.rules.iter().enumerate() {
@@ -37,8 +41,51 @@ fn smaller(case: &Case) -> Vec<Case> {
             found.push(smaller);
         }
     }
+    found.extend(smaller_changes(case));
     found.extend(smaller_settings(case));
     found
+}
+
+/// Fewer changes, rules that are in none of the sets, and rules made smaller in all of the sets they are in.
+fn smaller_changes(case: &Case) -> Vec<Case> {
+    let mut found = vec![];
+    for (i, change) in case.changes.iter().enumerate() {
+        let mut fewer = case.clone();
+        fewer.changes.remove(i);
+        found.push(fewer);
+        for rule in &change.rules {
+            found.extend(with_rule(case, rule, None));
+            found.extend(smaller_rules(rule).into_iter().filter_map(|smaller| with_rule(case, rule, Some(&smaller))));
+        }
+        for place in 0..change.rules.len() {
+            let smaller = smaller_rules(&change.rules[place]).into_iter().map(Some);
+            for instead in smaller.chain([None]).filter(|instead| instead.is_some() || change.rules.len() > 1) {
+                let mut smaller = case.clone();
+                smaller.changes[i].rules.splice(place..=place, instead);
+                found.push(smaller);
+            }
+        }
+    }
+    if case.interleaving.is_some() {
+        found.push(Case { interleaving: None, ..case.clone() });
+    }
+    found
+}
+
+/// With another rule in place of this one, or none, wherever it is. No set may lose its last rule.
+fn with_rule(case: &Case, rule: &Rule, instead: Option<&Rule>) -> Option<Case> {
+    let text = format!("{rule:?}");
+    let mut smaller = case.clone();
+    let sets = smaller.changes.iter_mut().map(|change| &mut change.rules).chain([&mut smaller.rules]);
+    for rules in sets {
+        if let Some(place) = rules.iter().position(|other| format!("{other:?}") == text) {
+            rules.splice(place..=place, instead.cloned());
+        }
+        if rules.is_empty() {
+            return None;
+        }
+    }
+    Some(smaller)
 }
 
 fn smaller_settings(case: &Case) -> Vec<Case> {

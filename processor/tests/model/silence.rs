@@ -12,7 +12,9 @@ pub struct Silence {
 
 impl Silence {
     fn latest<'a>(&self, held: &'a [Held], at: i64) -> Option<&'a Held> {
-        held.iter().filter(|held| held.event.at <= at && self.selection.admits(held)).max_by_key(|held| held.place())
+        let meaning = self.selection.meaning();
+        let seen = held.iter().filter(|held| held.event.at <= at && !held.unseen_by.contains(&meaning));
+        seen.filter(|held| self.selection.admits(held)).max_by_key(|held| held.place())
     }
 }
 

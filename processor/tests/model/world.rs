@@ -9,11 +9,12 @@ use super::episode::{Episode, Transition};
 use super::event::{Event, PROFILE};
 use super::measure::Held;
 use super::observe;
+use super::observe_change;
 use super::record::record;
 use super::rule::Rule;
 use super::standing::{Moment, Standing};
 use super::{Case, Settings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub struct Customer {
@@ -24,6 +25,8 @@ pub struct Customer {
     pub episodes: Vec<Episode>,
     /// The latest instant that was judged.
     pub judged: i64,
+    /// The instants of all firings of each rule that has ever gone, when it last went.
+    pub past: BTreeMap<String, Vec<i64>>,
 }
 
 /// What led to an instant being judged.
@@ -55,14 +58,14 @@ pub struct Outcome {
 }
 
 #[derive(Debug)]
-struct World<'a> {
-    rules: &'a [Rule],
-    settings: &'a Settings,
+pub struct World<'a> {
+    pub rules: &'a [Rule],
+    pub settings: &'a Settings,
     instants: Instants,
     watermark: Option<i64>,
     accepted: usize,
-    customers: BTreeMap<String, Customer>,
-    outcome: Outcome,
+    pub customers: BTreeMap<String, Customer>,
+    pub outcome: Outcome,
 }
 
 pub fn run(case: &Case) -> Outcome {
@@ -79,11 +82,19 @@ pub fn run_at(case: &Case, instants: Instants) -> Outcome {
         customers: BTreeMap::new(),
         outcome: Outcome::default(),
     };
-    for event in &case.events {
-        world.arrive(event);
+    let mut changes = case.changes.iter().peekable();
+    for place in 0..=case.events.len() {
+        while let Some(change) = changes.next_if(|change| change.place == place) {
+            world.change(&change.rules);
+        }
+        if let Some(event) = case.events.get(place) {
+            world.arrive(event);
+        }
     }
+    assert!(changes.next().is_none(), "changes are by their place");
     world.finish();
     observe::records(&world.outcome.records, &mut world.outcome.seen);
+    observe_change::run(case, &world.outcome.records, &mut world.outcome.seen);
     world.outcome
 }
 
@@ -127,7 +138,7 @@ impl World<'_> {
     }
 
     /// The later of the watermark as it stands and the customer's own latest event.
-    fn clock(&self, customer: &str) -> Option<i64> {
+    pub fn clock(&self, customer: &str) -> Option<i64> {
         let held = self.customers.get(customer).map_or(&[][..], |customer| &customer.held);
         held.iter().map(|held| held.event.at).max().max(self.watermark)
     }
@@ -138,8 +149,10 @@ impl World<'_> {
             held: vec![],
             episodes: vec![Episode::default(); self.rules.len()],
             judged: i64::MIN,
+            past: BTreeMap::new(),
         });
-        customer.held.push(Held { arrival: self.accepted, event: event.clone(), attributes_only });
+        let unseen_by = BTreeSet::new();
+        customer.held.push(Held { arrival: self.accepted, event: event.clone(), attributes_only, unseen_by });
         self.accepted += 1;
     }
 

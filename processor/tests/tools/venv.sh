@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Prints the path of a python that has what requirements.txt beside this file names; makes it at the first call.
+# Prints the path of a python that has what requirements.txt beside this file names, or the file that is given instead;
+# makes it at the first call.
 #
 #   python=$(processor/tests/tools/venv.sh) && "$python" processor/tests/tools/read_committed.py --help
+#   python=$(processor/tests/tools/venv.sh requirements-s3.txt)
 #
-# Kept in ${XDG_CACHE_HOME:-$HOME/.cache}/tocsin, one for each content of requirements.txt.
+# Kept in ${XDG_CACHE_HOME:-$HOME/.cache}/tocsin, one for each content of such a file.
 # Exit codes: 0 printed; 3 cannot be had here (no python3 with venv, or PyPI out of reach); 1 anything else.
 set -euo pipefail
 
-requirements="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/requirements.txt"
+requirements="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/${1:-requirements.txt}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tocsin"
 
 if ! command -v python3 >/dev/null || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then

@@ -6,7 +6,7 @@
 //!     ^                          │ no level                              │  ^ ───┘ severity_changed
 //!     ├──────────────────────────┘                                       │
 //!     └──────────────────────────────────────────────────────────────────┘
-//!        no level and `resolve_when` for `keep_firing_for`; or scope or require is lost
+//!        no level and `resolve_when` for `keep_firing_for`; or scope or require is lost; or the rule has changed
 //! ```
 
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::time::Millis;
 
 /// A transition before it is told whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Turn {
     kind: TransitionKind,
     reason: Reason,
     previous_severity: Option<Severity>,
     episode: Episode,
 }
 
-impl Change {
+impl Turn {
     pub fn into_transition(self, rule: Arc<Rule>, customer_id: &str, at: Millis) -> Transition {
         Transition {
             rule,
@@ -44,12 +44,35 @@ impl Change {
 }
 
 /// The alert's state after the instant `at`, and what is to be published.
-pub fn step(rule: &Rule, state: AlertState, verdict: Verdict, at: Millis) -> (AlertState, Option<Change>) {
+pub fn step(rule: &Rule, state: AlertState, verdict: Verdict, at: Millis) -> (AlertState, Option<Turn>) {
     match state.phase {
         Phase::Firing { episode, over_since } => step_firing(rule, state, episode, over_since, verdict, at),
         Phase::Inactive => step_waiting(rule, state, at, verdict, at),
         Phase::Pending { since } => step_waiting(rule, state, since, verdict, at),
     }
+}
+
+/// The step at a change of the rule: as ever, but a firing alert that has no level by the new rule resolves at once.
+pub fn step_changed(rule: &Rule, mut state: AlertState, verdict: Verdict, at: Millis) -> (AlertState, Option<Turn>) {
+    match (end(state), verdict) {
+        (None, _) | (_, Verdict::Level(_)) => step(rule, state, verdict, at),
+        (turn, _) => {
+            state.phase = Phase::Inactive;
+            state.resolved_at = Some(at);
+            (state, turn)
+        }
+    }
+}
+
+/// What is published of an alert whose rule is gone: if it is firing, that it has resolved.
+pub fn end(state: AlertState) -> Option<Turn> {
+    let Phase::Firing { episode, .. } = state.phase else { return None };
+    Some(resolved(episode, Reason::RuleChanged))
+}
+
+fn resolved(episode: Episode, reason: Reason) -> Turn {
+    let episode = Episode { sequence: episode.sequence + 1, ..episode };
+    Turn { kind: TransitionKind::Resolved, reason, previous_severity: Some(episode.severity), episode }
 }
 
 fn step_waiting(
@@ -58,7 +81,7 @@ fn step_waiting(
     since: Millis,
     verdict: Verdict,
     at: Millis,
-) -> (AlertState, Option<Change>) {
+) -> (AlertState, Option<Turn>) {
     let Verdict::Level(severity) = verdict else {
         state.phase = Phase::Inactive;
         return (state, None);
@@ -71,8 +94,8 @@ fn step_waiting(
     let episode = Episode { fired_at: at, refire, sequence: 0, severity };
     state.phase = Phase::Firing { episode, over_since: None };
     state.fired = Some((at, refire));
-    let change = Change { kind: TransitionKind::Fired, reason: Reason::ConditionMet, previous_severity: None, episode };
-    (state, Some(change))
+    let turn = Turn { kind: TransitionKind::Fired, reason: Reason::ConditionMet, previous_severity: None, episode };
+    (state, Some(turn))
 }
 
 fn step_firing(
@@ -82,14 +105,12 @@ fn step_firing(
     over_since: Option<Millis>,
     verdict: Verdict,
     at: Millis,
-) -> (AlertState, Option<Change>) {
+) -> (AlertState, Option<Turn>) {
     let previous = episode.severity;
     let mut resolve = |reason| {
-        episode.sequence += 1;
         state.phase = Phase::Inactive;
         state.resolved_at = Some(at);
-        let kind = TransitionKind::Resolved;
-        (state, Some(Change { kind, reason, previous_severity: Some(previous), episode }))
+        (state, Some(resolved(episode, reason)))
     };
     match verdict {
         Verdict::OutOfScope => resolve(Reason::ScopeLeft),
@@ -108,7 +129,7 @@ fn step_firing(
             state.phase = Phase::Firing { episode, over_since: None };
             let reason = if severity > previous { Reason::SeverityRaised } else { Reason::SeverityLowered };
             let kind = TransitionKind::SeverityChanged;
-            (state, Some(Change { kind, reason, previous_severity: Some(previous), episode }))
+            (state, Some(Turn { kind, reason, previous_severity: Some(previous), episode }))
         }
         Verdict::Level(_) | Verdict::NoLevel { may_clear: false } => {
             state.phase = Phase::Firing { episode, over_since: None };

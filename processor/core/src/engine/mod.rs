@@ -10,9 +10,10 @@
 //!   judge a rule at t:  values ──> verdict (scope, require, levels) ──> step of the alert's life ──> next due instant
 //! ```
 //!
-//! [`values`] asks the timeline, [`verdict`] the conditions, [`life`] decides, [`evidence`] explains. Every answer
-//! depends on the customer's state, the event and the watermark alone.
+//! [`values`] asks the timeline, [`verdict`] the conditions, [`life`] decides, [`evidence`] explains; [`change`] is for
+//! when the rules are no longer the same. Every answer depends on the customer's state, the event and the watermark alone.
 
+mod change;
 mod evidence;
 mod life;
 mod lookahead;
@@ -21,12 +22,16 @@ mod verdict;
 
 use std::sync::Arc;
 
+pub use change::Change;
+
 use crate::alert::{Details, Transition};
 use crate::customer::{AlertState, Customer, LastSeen, Phase};
-use crate::event::{Catalog, Event, PROFILE, Record, TypeId};
+use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
 use crate::rule::{Rule, RuleSet};
 use crate::time::{DAY, Duration, Millis};
+use life::Turn;
+use verdict::Verdict;
 
 /// What, beside events and rules, can change an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub struct Engine {
     every_rule: Vec<usize>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
+    /// Tells the windows of this set from those of another.
+    windows: u64,
 }
 
 impl Engine {
@@ -89,7 +96,8 @@ impl Engine {
             .collect();
         let every_rule = (0..set.rules.len()).collect();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
-        Self { set, settings, detail, profile: Catalog::type_id(PROFILE), concerned, every_rule, may_raise }
+        let windows = stable_hash(&format!("{:?}", set.windows));
+        Self { set, settings, detail, profile: Catalog::type_id(PROFILE), concerned, every_rule, may_raise, windows }
     }
 
     #[must_use]
@@ -120,10 +128,10 @@ impl Engine {
             return Outcome::Duplicate;
         }
         if late.is_none() {
-            self.judge_before(customer, event.customer_id, at, out);
+            self.judge_through(customer, event.customer_id, at - 1, out);
         }
         let is_first = customer.first_seen.is_none_or(|first| at < first);
-        self.remember(customer, at, event.record, clock.map_or(at, |clock| clock.max(at)));
+        self.remember(customer, at, event.record);
         let now = late.unwrap_or(at);
         let rules = if is_first { &self.every_rule[..] } else { self.concerned(event.record.type_id()) };
         self.judge_concerned(customer, event.customer_id, rules, now, out);
@@ -133,6 +141,20 @@ impl Engine {
     /// Judges what is due at `at`. Earlier instants have been judged before.
     pub fn judge_due(&self, customer: &mut Customer, customer_id: &str, at: Millis, out: &mut Vec<Transition>) {
         self.judge_concerned(customer, customer_id, &[], at, out);
+    }
+
+    /// Judges every instant up to and including `through` at which something is due, in order.
+    pub(crate) fn judge_through(
+        &self,
+        customer: &mut Customer,
+        customer_id: &str,
+        through: Millis,
+        out: &mut Vec<Transition>,
+    ) {
+        while let Some(due) = customer.due().filter(|due| *due <= through) {
+            self.judge_concerned(customer, customer_id, &[], due, out);
+            debug_assert!(customer.due().is_none_or(|next| next > due), "due by a rule that is not in force");
+        }
     }
 
     /// A profile event from before the history sets what no later one has said; the customer is judged at the clock.
@@ -145,20 +167,14 @@ impl Engine {
         }
     }
 
-    /// Judges every instant strictly before `at` at which something is due, in order.
-    fn judge_before(&self, customer: &mut Customer, customer_id: &str, at: Millis, out: &mut Vec<Transition>) {
-        while let Some(due) = customer.due().filter(|due| *due < at) {
-            self.judge_concerned(customer, customer_id, &[], due, out);
-        }
-    }
-
     /// Adds the event to all that is kept of the customer.
-    fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>, clock: Millis) {
+    fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
         customer.changed = true;
-        customer.latest = customer.latest.max(Some(at));
+        let latest = customer.latest.map_or(at, |latest| latest.max(at));
+        customer.latest = Some(latest);
         customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
         customer.timeline.insert(at, record);
-        for (held, window) in customer.windows.iter_mut().zip(&self.set.windows) {
+        for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
             if let Some(held) = held {
                 held.insert(window, at, record);
             }
@@ -171,9 +187,10 @@ impl Engine {
         if record.type_id() == self.profile {
             customer.attributes_changed |= customer.attributes.apply(at, record);
         }
-        let horizon = clock - self.settings.history;
+        // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
+        let horizon = latest - self.settings.history;
         if customer.timeline.forget_before(horizon) {
-            for (held, window) in customer.windows.iter_mut().zip(&self.set.windows) {
+            for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
                 *held = held.filter(|held| !held.reaches(window, horizon));
             }
         }
@@ -209,13 +226,25 @@ impl Engine {
 
     /// Judges one rule at one instant.
     fn judge(&self, customer: &mut Customer, customer_id: &str, place: usize, at: Millis, out: &mut Vec<Transition>) {
+        self.judge_by(life::step, customer, customer_id, place, at, out);
+    }
+
+    fn judge_by(
+        &self,
+        step: impl Fn(&Rule, AlertState, Verdict, Millis) -> (AlertState, Option<Turn>),
+        customer: &mut Customer,
+        customer_id: &str,
+        place: usize,
+        at: Millis,
+        out: &mut Vec<Transition>,
+    ) {
         let rule = &self.set.rules[place];
         let before = alert_of(customer, rule).copied().unwrap_or(AlertState::new(rule.key));
-        let lets = values::values(&self.set, rule, customer, at);
+        let lets = self.values(rule, customer, at);
         let scope = Scope { at, lets: &lets, attributes: &customer.attributes, event: None, trigger: None };
         let verdict = verdict::verdict(rule, &scope);
-        let (mut after, change) = life::step(rule, before, verdict, at);
-        after.due = if verdict == verdict::Verdict::OutOfScope {
+        let (mut after, turn) = step(rule, before, verdict, at);
+        after.due = if verdict == Verdict::OutOfScope {
             None
         } else {
             let is_quiet = after.phase == Phase::Inactive;
@@ -223,15 +252,31 @@ impl Engine {
             let by_values = values::next_change(&self.set, rule, customer, &scope, matters);
             by_values.into_iter().chain(life::next_step(rule, &after)).min()
         };
-        if let Some(change) = change {
-            let mut transition = change.into_transition(rule.clone(), customer_id, at);
-            transition.details = (self.detail == Detail::Full).then(|| self.details(rule, customer, &lets, at));
-            out.push(transition);
+        if let Some(turn) = turn {
+            out.push(self.transition(turn, rule, customer, customer_id, &lets, at));
         }
         if after != before {
             customer.changed = true;
             put_alert(&mut customer.alerts, after);
         }
+    }
+
+    /// Every value of the rule's `let`, in its order.
+    fn values(&self, rule: &Rule, customer: &mut Customer, at: Millis) -> Vec<LetValue> {
+        values::values(&self.set, self.windows, rule, customer, at)
+    }
+
+    fn transition(
+        &self,
+        turn: Turn,
+        rule: &Arc<Rule>,
+        customer: &Customer,
+        customer_id: &str,
+        lets: &[LetValue],
+        at: Millis,
+    ) -> Transition {
+        let details = (self.detail == Detail::Full).then(|| self.details(rule, customer, lets, at));
+        Transition { details, ..turn.into_transition(rule.clone(), customer_id, at) }
     }
 
     /// The facts behind a transition.

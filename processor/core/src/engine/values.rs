@@ -7,8 +7,8 @@ use crate::time::Millis;
 use crate::value::OwnedValue;
 use crate::window;
 
-/// Every value of the rule's `let`, in its order.
-pub fn values(set: &RuleSet, rule: &Rule, customer: &mut Customer, at: Millis) -> Vec<LetValue> {
+/// Every value of the rule's `let`, in its order; `windows` tells the windows of this set from those of another.
+pub fn values(set: &RuleSet, windows: u64, rule: &Rule, customer: &mut Customer, at: Millis) -> Vec<LetValue> {
     rule.lets
         .iter()
         .map(|named| match named.value {
@@ -17,8 +17,9 @@ pub fn values(set: &RuleSet, rule: &Rule, customer: &mut Customer, at: Millis) -
                 let total = if customer.timeline.is_small() {
                     window::total(window, &customer.timeline, at)
                 } else {
-                    customer.windows.resize(set.windows.len(), None);
-                    window::slide(window, &customer.timeline, &mut customer.windows[place], at)
+                    let held = customer.windows.of(windows);
+                    held.resize(set.windows.len(), None);
+                    window::slide(window, &customer.timeline, &mut held[place], at)
                 };
                 LetValue::Number(total.value(window.aggregate))
             }

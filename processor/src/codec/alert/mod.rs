@@ -14,6 +14,7 @@
 mod avro;
 mod hash;
 mod json;
+mod published;
 mod text;
 
 use super::schemas::Schemas;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 pub use avro::ALERT_FINGERPRINT;
 pub use hash::{TransitionHasher, hash_transitions};
+pub use published::{AlertForm, PublishedAlert, digest};
 
 static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:tocsin:alert"));
 

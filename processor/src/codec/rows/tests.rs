@@ -58,11 +58,13 @@ fn customer() -> impl Strategy<Value = Customer> {
     });
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()), proptest::option::of(instant()));
     let events = prop_oneof![vec((instant(), any::<u16>()), 0..20), vec((instant(), any::<u16>()), 100..300)];
-    (instants, vec(attribute(), 0..8), vec(seen, 0..4), vec(alert(), 0..6), events).prop_map(
-        |((latest, first_seen, armed), attributes, silences, alerts, events)| Customer {
+    let generation = prop_oneof![Just(0), any::<i64>()];
+    (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), vec(alert(), 0..6), events).prop_map(
+        |((latest, first_seen, armed), generation, attributes, silences, alerts, events)| Customer {
             latest,
             first_seen,
             armed,
+            generation,
             attributes: attributes.into_iter().collect(),
             silences,
             alerts,
@@ -89,7 +91,10 @@ fn position() -> impl Strategy<Value = Position> {
     let text = || ".{0,12}".prop_map(String::into_boxed_str);
     let read = (vec((text(), any::<i64>()), 0..3), proptest::option::of(instant()));
     let drained = (proptest::option::of((instant(), text())), any::<bool>());
-    (read, drained, (any::<i64>(), any::<i64>()), text(), any::<u64>()).prop_map(
+    let judged = || proptest::option::of(".{1,12}".prop_map(String::into_boxed_str));
+    let sweep = (proptest::option::of(instant()), judged()).prop_map(|(watermark, judged)| Sweep { watermark, judged });
+    let rules = (any::<i64>(), proptest::option::of(sweep), text());
+    (read, drained, (any::<i64>(), any::<i64>()), rules, any::<u64>()).prop_map(
         |((inputs, watermark), (drained, draining), (journal_offset, journal_sequence), rules, context)| Position {
             inputs,
             watermark,
@@ -97,7 +102,9 @@ fn position() -> impl Strategy<Value = Position> {
             draining,
             journal_offset,
             journal_sequence,
-            rules,
+            generation: rules.0,
+            sweep: rules.1,
+            rules: rules.2,
             context,
         },
     )
@@ -169,6 +176,16 @@ proptest! {
 #[test]
 fn keys_of_customers_do_not_run_into_each_other() {
     let keys = |id: &str| [head_key(id), attributes_key(id), chunk_key(id, 0), chunk_key(id, 256)];
+    for id in ["", "a", "a\u{0}", "电"] {
+        let found = keys(id).map(|key| {
+            let (id, is_head) = read_customer_key(&key).unwrap();
+            (id.to_owned(), is_head)
+        });
+        assert_eq!(found, [true, false, false, false].map(|is_head| (id.to_owned(), is_head)));
+        assert!(keys(id).iter().all(|key| *key < customer_end(id)));
+        assert!((0..4 + id.len()).all(|end| read_customer_key(&head_key(id)[..end]).is_err()));
+    }
+    assert!(customer_end("a") < head_key("a\u{0}") && customer_end("a") < head_key("b"));
     let mut all: Vec<_> = ["", "a", "a\u{0}", "a\u{0}\u{0}", "aa", "b\u{2}"].iter().flat_map(|id| keys(id)).collect();
     let count = all.len();
     all.sort();
@@ -186,6 +203,13 @@ fn an_attribute_without_a_value_leaves_no_trace() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[test]
+fn the_generation_takes_no_room_before_the_first() {
+    let head = |generation| write_head(&Customer { generation, ..Customer::default() });
+    assert_eq!((head(0).len() + 1, head(63).len() + 1), (head(1).len(), head(64).len()));
+    assert_eq!(read_head(&head(-1)).unwrap().customer.generation, -1);
 }
 
 /// Rows that are on disks somewhere. A change here is a new format, which needs a number of its own.
@@ -223,6 +247,8 @@ fn the_formats_are_what_they_were() {
         draining: true,
         journal_offset: -1,
         journal_sequence: 12,
+        generation: 3,
+        sweep: Some(Sweep { watermark: Some(4), judged: Some("c".into()) }),
         rules: "ab".into(),
         context: 0x0102_0304_0506_0708,
     };
@@ -243,7 +269,11 @@ fn the_formats_are_what_they_were() {
             "0101a006060103766970010107002504676f6c64020a002b0000000000000440",
         ),
         ("start of the chunk", chunk[..24].to_vec(), "010107000002653004000e14010265310b000000000000d0"),
-        ("position", write_position(&position), "010101066576656e7473d8040109019a0101630101180261620807060504030201"),
+        (
+            "position",
+            write_position(&position),
+            "010101066576656e7473d8040109019a0101630101180601010801630261620807060504030201",
+        ),
     ] {
         assert_eq!(hex(&found), expected, "{name}");
     }

@@ -1,4 +1,4 @@
-use crate::codec::alert::{AlertWriter, TransitionHasher, alert_id, hash_transitions};
+use crate::codec::alert::{AlertForm, AlertWriter, PublishedAlert, TransitionHasher, alert_id, hash_transitions};
 use crate::codec::schemas::Schemas;
 use apache_avro::reader::datum::GenericDatumReader;
 use std::sync::Arc;
@@ -236,4 +236,48 @@ fn the_hash_covers_all_but_the_details() {
     let both = |one: usize, other: usize| hash_transitions(&[others[one].clone(), others[other].clone()]);
     assert_ne!(both(0, 1), both(1, 0));
     assert_eq!(TransitionHasher::default().finish(), hash_transitions(&[]));
+}
+
+#[test]
+fn a_published_record_is_known_by_what_it_says_of_itself() {
+    let writer = AlertWriter::new(Arc::new(Schemas::shipped()));
+    let write = |form: AlertForm, transition: &Transition, detected_at| {
+        let mut out = Vec::new();
+        match form {
+            AlertForm::Json => writer.json(transition, detected_at, &mut out),
+            AlertForm::Avro => writer.avro(transition, detected_at, &mut out),
+        }
+        out
+    };
+    let mut tricky = transition();
+    tricky.customer_id = ",\"detected_at\":\"2020".into();
+    tricky.item = Some("i".into());
+    for form in [AlertForm::Json, AlertForm::Avro] {
+        for transition in [transition(), tricky.clone()] {
+            let (early, late) = (write(form, &transition, NEW_YEAR), write(form, &transition, NEW_YEAR + DAY + 7));
+            let alert = PublishedAlert::read(&early).unwrap();
+            let id = alert_id("complaint-burst", &transition.customer_id, transition.item.as_deref(), NEW_YEAR, 0);
+            assert_eq!((alert.form, alert.alert_id, alert.sequence), (form, id, 1));
+            assert_eq!(*alert.customer_id, *transition.customer_id);
+            assert_eq!((&*alert.rule_id, &*alert.transition), ("complaint-burst", "severity_changed"));
+            assert_eq!((alert.occurred_at, alert.detected_at), (NEW_YEAR + DAY, NEW_YEAR));
+            // Nothing but the time of detection may differ.
+            let later = PublishedAlert::read(&late).unwrap();
+            assert_eq!(later.detected_at, NEW_YEAR + DAY + 7);
+            assert_eq!(alert.digest(b"key"), later.digest(b"key"));
+            assert_ne!(alert.digest(b"key"), alert.digest(b"other"));
+            for other in [
+                Transition { severity: Severity::Low, ..transition.clone() },
+                Transition { occurred_at: NEW_YEAR, ..transition.clone() },
+                Transition { details: None, ..transition.clone() },
+            ] {
+                let other = write(form, &other, NEW_YEAR);
+                assert_ne!(PublishedAlert::read(&other).unwrap().digest(b"key"), alert.digest(b"key"));
+            }
+            assert_eq!(PublishedAlert::read(&early[..early.len() / 3]), None);
+        }
+    }
+    for nonsense in [&b""[..], b"{}", b"text", b"\xc3\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"] {
+        assert_eq!(PublishedAlert::read(nonsense), None);
+    }
 }

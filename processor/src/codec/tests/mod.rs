@@ -1,6 +1,7 @@
 //! Tests of the formats, one file for each area.
 
 mod alert;
+mod chain;
 mod decode;
 mod equality;
 mod journal;

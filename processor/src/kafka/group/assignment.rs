@@ -18,8 +18,9 @@ use crate::task::world::{Offset, PartitionId, Rebalance};
 /// How long a loop that does not start what it was assigned is left alone.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
+/// The partitions of one member of the group.
 #[derive(Debug, Default)]
-pub(super) struct Assignment {
+pub struct Assignment {
     held: BTreeMap<PartitionId, Held>,
     /// The next offset of each partition that runs, by its number: looked up for each record.
     next: Vec<Option<Offset>>,
@@ -79,16 +80,19 @@ impl Assignment {
     }
 
     /// Whether the loop has heard of any partition, and so may have a task for it, or be about to.
+    #[must_use]
     pub fn any_known(&self) -> bool {
         self.held.values().any(|held| held.known)
     }
 
     /// Whether the partition is ours: that it is to leave makes no difference until it is released.
+    #[must_use]
     pub fn holds(&self, partition: PartitionId) -> bool {
         self.held.contains_key(&partition)
     }
 
     /// Whether the partition can be started.
+    #[must_use]
     pub fn can_start(&self, partition: PartitionId) -> bool {
         self.held.get(&partition).is_some_and(|held| matches!(held.state, State::Waiting | State::Running))
     }
@@ -109,6 +113,7 @@ impl Assignment {
     }
 
     /// Whether partitions leave, and the loop has let go of all of them.
+    #[must_use]
     pub fn can_give_back(&self) -> bool {
         let mut leaving = self.held.values().filter(|held| held.state == State::Leaving).peekable();
         leaving.peek().is_some() && leaving.all(|held| !held.known)
@@ -121,10 +126,12 @@ impl Assignment {
     }
 
     /// Whether the partition's records are for the loop.
+    #[must_use]
     pub fn runs(&self, partition: PartitionId) -> bool {
         usize::try_from(partition).ok().and_then(|index| self.next.get(index)).is_some_and(Option::is_some)
     }
 
+    #[must_use]
     pub fn any_runs(&self) -> bool {
         self.next.iter().any(Option::is_some)
     }
@@ -138,12 +145,14 @@ impl Assignment {
     }
 
     /// The partitions that run, and the offset that each is to bring next.
+    #[must_use]
     pub fn positions(&self) -> Vec<(PartitionId, Offset)> {
         let positions = self.next.iter().enumerate().filter_map(|(index, next)| Some((index as PartitionId, (*next)?)));
         positions.collect()
     }
 
     /// Whether [`Self::tell`] would tell something.
+    #[must_use]
     pub fn has_news(&self, now: Instant) -> bool {
         let is_news = |held: &Held| match held.state {
             State::Leaving => held.known,

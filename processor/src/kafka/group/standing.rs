@@ -8,7 +8,8 @@ use crate::kafka::native::Membership;
 
 /// Why not, if not. `assigned_as` is the member that our partitions were assigned to; `before` and `after` were asked
 /// around the moment at which librdkafka was asked for the metadata that goes into the transaction.
-pub(super) fn objection(assigned_as: &str, before: &Membership, after: &Membership, lost: bool) -> Option<String> {
+#[must_use]
+pub fn objection(assigned_as: &str, before: &Membership, after: &Membership, lost: bool) -> Option<String> {
     if lost {
         return Some("the group has taken our partitions away".to_owned());
     }

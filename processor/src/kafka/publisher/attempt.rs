@@ -8,17 +8,13 @@
 //! partition that has a new owner. Everything is drained before it is waited for: `commit_transaction` would sleep 100 ms
 //! for a single report that is outstanding.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{Offset as Position, TopicPartitionList};
+use rdkafka::error::RDKafkaErrorCode;
 use tocsin_core::time::Millis;
 
+use super::producer::{Addressed, Moment, Producer, Trouble};
 use super::reports::{Delivered, Mark, OUTPUT, Reports, Undelivered};
-use crate::kafka::clock;
 use crate::kafka::errors::{Remedy, remedy};
 use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Outgoing, PartitionId, Transaction, WorldError};
@@ -44,20 +40,18 @@ pub(super) struct Committed {
     pub journal_sent: Millis,
 }
 
-pub(super) struct Attempt<'a> {
-    producer: &'a BaseProducer<Reports>,
+pub(super) struct Attempt<'a, P> {
+    producer: &'a P,
     settings: &'a KafkaSettings,
-    began: Instant,
-    /// By the wall clock, which goes on while a machine is suspended.
-    began_at: Millis,
+    began: Moment,
 }
 
-impl<'a> Attempt<'a> {
-    pub fn new(producer: &'a BaseProducer<Reports>, settings: &'a KafkaSettings) -> Self {
-        Self { producer, settings, began: Instant::now(), began_at: clock::now() }
+impl<'a, P: Producer> Attempt<'a, P> {
+    pub fn new(producer: &'a P, settings: &'a KafkaSettings) -> Self {
+        Self { producer, settings, began: producer.now() }
     }
 
-    pub fn publish(self, transaction: &Transaction, group: &ConsumerGroupMetadata) -> Result<Committed, Failure> {
+    pub fn publish(self, transaction: &Transaction, group: &P::Membership) -> Result<Committed, Failure> {
         // Reports and troubles of before must not be taken for this transaction's.
         self.serve()?;
         self.reports().begin(transaction.journal.len());
@@ -70,7 +64,7 @@ impl<'a> Attempt<'a> {
         }
         self.drain()?;
         self.send_offsets(transaction, group)?;
-        let journal_sent = clock::now();
+        let journal_sent = self.producer.now().wall;
         for (index, (partition, payload)) in transaction.journal.iter().enumerate() {
             self.send_journal(*partition, payload, index + 1)?;
         }
@@ -102,56 +96,40 @@ impl<'a> Attempt<'a> {
     }
 
     fn send_output(&self, topic: &str, record: &Outgoing) -> Result<(), Failure> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header { key, value: Some(value) });
-        }
-        let mut message = BaseRecord::with_opaque_to(topic, OUTPUT).headers(headers);
-        if let Some(payload) = &record.payload {
-            message = message.payload(payload.as_slice());
-        }
+        let Outgoing { key, payload, headers } = record;
         // Without a key any partition will do; an empty one would send all of them to the same.
-        if !record.key.is_empty() {
-            message = message.key(record.key.as_slice());
-        }
-        self.send(message)
+        self.send(&Addressed { topic, partition: None, key, payload: payload.as_deref(), headers, mark: OUTPUT })
     }
 
     fn send_journal(&self, partition: PartitionId, payload: &[u8], mark: Mark) -> Result<(), Failure> {
         let topic = &self.settings.journal_topic;
-        self.send(BaseRecord::with_opaque_to(topic, mark).partition(partition).payload(payload))
+        let (partition, payload) = (Some(partition), Some(payload));
+        self.send(&Addressed { topic, partition, key: &[], payload, headers: &[], mark })
     }
 
-    fn send(&self, mut message: BaseRecord<'_, [u8], [u8], Mark>) -> Result<(), Failure> {
+    fn send(&self, record: &Addressed<'_>) -> Result<(), Failure> {
         loop {
-            match self.producer.send(message) {
+            match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                Err(Trouble { code: Some(RDKafkaErrorCode::QueueFull), .. }) => {
                     self.check_time()?;
                     self.producer.poll(TICK);
-                    message = back;
                 }
-                Err((error, back)) => {
+                Err(trouble) => {
                     return Err(self.undelivered(&Undelivered {
-                        topic: back.topic.to_owned(),
-                        partition: back.partition.unwrap_or(-1),
-                        bytes: back.payload.map_or(0, <[u8]>::len) + back.key.map_or(0, <[u8]>::len),
-                        error,
+                        topic: record.topic.to_owned(),
+                        partition: record.partition.unwrap_or(-1),
+                        bytes: record.payload.map_or(0, <[u8]>::len) + record.key.len(),
+                        trouble,
                     }));
                 }
             }
         }
     }
 
-    fn send_offsets(&self, transaction: &Transaction, group: &ConsumerGroupMetadata) -> Result<(), Failure> {
-        let mut offsets = TopicPartitionList::with_capacity(transaction.offsets.len());
-        for (partition, offset) in &transaction.offsets {
-            offsets
-                .add_partition_offset(&self.settings.events_topic, *partition, Position::Offset(*offset))
-                .map_err(|error| self.failed("name the offsets", &error))?;
-        }
+    fn send_offsets(&self, transaction: &Transaction, group: &P::Membership) -> Result<(), Failure> {
         self.producer
-            .send_offsets_to_transaction(&offsets, group, self.remaining())
+            .send_offsets(&self.settings.events_topic, &transaction.offsets, group, self.remaining())
             .map_err(|error| self.failed("send the offsets", &error))
     }
 
@@ -163,22 +141,22 @@ impl<'a> Attempt<'a> {
 
     /// Waits until everything that was sent has its report, and serves what else librdkafka has to tell.
     fn serve(&self) -> Result<(), Failure> {
-        let mut outstanding = self.producer.in_flight_count();
+        let mut outstanding = self.producer.in_flight();
         while outstanding > 0 {
             self.check_time()?;
             // rdkafka's `poll` sits its time out, whatever comes: so only where there is nothing to serve.
             self.producer.poll(Duration::ZERO);
-            let left = self.producer.in_flight_count();
+            let left = self.producer.in_flight();
             if left == outstanding {
                 self.producer.poll(TICK);
             }
-            outstanding = self.producer.in_flight_count();
+            outstanding = self.producer.in_flight();
         }
         Ok(())
     }
 
     fn reports(&self) -> &Reports {
-        self.producer.context()
+        self.producer.reports()
     }
 
     fn limit(&self) -> Duration {
@@ -187,21 +165,25 @@ impl<'a> Attempt<'a> {
 
     /// What is left of the time for this transaction; some, in any case, for a call that has no time never begins.
     fn remaining(&self) -> Duration {
-        self.limit().saturating_sub(self.began.elapsed()).max(Duration::from_millis(100))
+        self.limit().saturating_sub(self.elapsed()).max(Duration::from_millis(100))
     }
 
     fn check_time(&self) -> Result<(), Failure> {
-        if self.began.elapsed() <= self.limit() {
+        if self.elapsed() <= self.limit() {
             return Ok(());
         }
-        let seconds = self.began.elapsed().as_secs();
+        let seconds = self.elapsed().as_secs();
         Err(self.unsettled(format!("the broker did not answer within {seconds} s")))
     }
 
-    /// How long ago this began at the most.
+    fn elapsed(&self) -> Duration {
+        self.producer.now().steady.duration_since(self.began.steady)
+    }
+
+    /// How long ago this began at the most: the wall clock goes on while a machine is suspended.
     fn age(&self) -> Duration {
-        let by_wall_clock = u64::try_from(clock::now() - self.began_at).unwrap_or(0);
-        self.began.elapsed().max(Duration::from_millis(by_wall_clock))
+        let by_wall_clock = u64::try_from(self.producer.now().wall - self.began.wall).unwrap_or(0);
+        self.elapsed().max(Duration::from_millis(by_wall_clock))
     }
 
     fn unsettled(&self, message: String) -> Failure {
@@ -210,15 +192,15 @@ impl<'a> Attempt<'a> {
     }
 
     fn undelivered(&self, undelivered: &Undelivered) -> Failure {
-        let Undelivered { topic, partition, bytes, error } = undelivered;
+        let Undelivered { topic, partition, bytes, trouble } = undelivered;
         // librdkafka names no partition for what it refuses itself.
         let place = if *partition < 0 { topic.clone() } else { format!("partition {partition} of {topic}") };
-        self.failed(&format!("write a record of {bytes} bytes to {place}"), error)
+        self.failed(&format!("write a record of {bytes} bytes to {place}"), trouble)
     }
 
-    fn failed(&self, action: &str, error: &KafkaError) -> Failure {
+    fn failed(&self, action: &str, error: &Trouble) -> Failure {
         let what = format!("could not {action}: {error}");
-        let Some(code) = error.rdkafka_error_code() else { return self.unsettled(what) };
+        let Some(code) = error.code else { return self.unsettled(what) };
         match remedy(code) {
             Remedy::Somebody(advice) => Failure::Broken(WorldError::Fatal(format!("{what}: {advice}"))),
             // The broker fences a transaction that it has timed out just as one that another producer ended. Within
@@ -229,12 +211,8 @@ impl<'a> Attempt<'a> {
                     "{what}: another producer uses the transactional id `{id}`: give each instance a name of its own"
                 )))
             }
-            Remedy::Rejoin if requires_abort(error) => Failure::Moved(what),
+            Remedy::Rejoin if error.requires_abort => Failure::Moved(what),
             Remedy::Yield | Remedy::Rejoin | Remedy::Repeat => self.unsettled(what),
         }
     }
-}
-
-fn requires_abort(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal())
 }

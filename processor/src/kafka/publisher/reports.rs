@@ -14,18 +14,19 @@ use rdkafka::message::{Message, Timestamp};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tocsin_core::time::Millis;
 
+use super::producer::Trouble;
 use crate::kafka::{clock, log};
 use crate::task::world::{Offset, PartitionId};
 
 /// Mark of a record: 0 for outputs, for journal records their place in the transaction plus one.
-pub(super) type Mark = usize;
+pub type Mark = usize;
 
 /// The mark of all records whose offset nobody asks for.
 pub(super) const OUTPUT: Mark = 0;
 
 /// A journal record that the broker has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delivered {
+pub struct Delivered {
     pub offset: Offset,
     /// By the broker's clock, if it stamps the topic's records.
     pub appended: Option<Millis>,
@@ -35,15 +36,16 @@ pub(super) struct Delivered {
 
 /// A record that the broker does not have, or that nobody knows of.
 #[derive(Clone, Debug)]
-pub(super) struct Undelivered {
+pub struct Undelivered {
     pub topic: String,
     pub partition: PartitionId,
     pub bytes: usize,
-    pub error: KafkaError,
+    pub trouble: Trouble,
 }
 
+/// What has become of the records of a transaction, and of the connections meanwhile.
 #[derive(Debug, Default)]
-pub(super) struct Reports {
+pub struct Reports {
     state: Mutex<State>,
 }
 
@@ -75,11 +77,26 @@ impl Reports {
         self.state().journal.iter().copied().collect()
     }
 
+    /// A record was written.
+    pub fn delivered(&self, mark: Mark, delivered: Delivered) {
+        let mut state = self.state();
+        let place = mark.checked_sub(1).and_then(|index| state.journal.get_mut(index));
+        if let Some(place) = place {
+            *place = Some(delivered);
+        }
+    }
+
+    /// A record was not written, as far as we know.
+    pub fn lost(&self, undelivered: Undelivered) {
+        self.state().undelivered.get_or_insert(undelivered);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn troubled(&self, what: &str) {
+    /// A connection broke.
+    pub fn troubled(&self, what: &str) {
         self.state().trouble.get_or_insert_with(|| what.to_owned());
     }
 }
@@ -109,24 +126,20 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Mark;
 
     fn delivery(&self, result: &DeliveryResult<'_>, mark: Mark) {
-        let mut state = self.state();
         match result {
             Ok(message) => {
-                let Some(place) = mark.checked_sub(1).and_then(|index| state.journal.get_mut(index)) else { return };
                 let appended = match message.timestamp() {
                     Timestamp::LogAppendTime(time) => Some(time),
                     Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
                 };
-                *place = Some(Delivered { offset: message.offset(), appended, reported: clock::now() });
+                self.delivered(mark, Delivered { offset: message.offset(), appended, reported: clock::now() });
             }
-            Err((error, message)) => {
-                state.undelivered.get_or_insert_with(|| Undelivered {
-                    topic: message.topic().to_owned(),
-                    partition: message.partition(),
-                    bytes: message.payload_len() + message.key_len(),
-                    error: error.clone(),
-                });
-            }
+            Err((error, message)) => self.lost(Undelivered {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                bytes: message.payload_len() + message.key_len(),
+                trouble: error.into(),
+            }),
         }
     }
 }

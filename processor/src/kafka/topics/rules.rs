@@ -22,6 +22,7 @@ const SHORTEST_JOURNAL: Duration = Duration::from_hours(7 * 24);
 pub(super) const NEW_EVENTS: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("message.timestamp.type", "LogAppendTime")];
 pub(super) const NEW_JOURNAL: &[(&str, &str)] = NEW_EVENTS;
+pub(super) const NEW_RULES: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 pub(super) const NEW_OUTPUT: &[(&str, &str)] = &[("cleanup.policy", "delete")];
 
 pub(super) fn retention(config: &TopicConfig) -> Retention {
@@ -105,6 +106,30 @@ pub(super) fn check_partitions(events: (&str, i32), journal: (&str, i32)) -> Res
         )
     };
     Err(format!("{journal} has {found} partitions, but {events} has {wanted}, and they must be as many: {advice}"))
+}
+
+/// What makes the topic of the rules unusable: whatever deletes a generation that a partition may still have to adopt.
+pub(super) fn check_rules(topic: &str, config: &TopicConfig) -> Result<(), String> {
+    let policy = config.get("cleanup.policy").map_or("delete", String::as_str);
+    if policy.trim() == "compact" {
+        return Ok(());
+    }
+    Err(format!(
+        "{topic} has cleanup.policy={policy}, so generations of the rules would be deleted with time, and partitions that \
+         have yet to adopt them could not go on: kafka-configs.sh --alter --topic {topic} --add-config \
+         cleanup.policy=compact"
+    ))
+}
+
+/// Generations have an order, so they lie in one partition.
+pub(super) fn check_rules_partitions(topic: &str, found: i32) -> Result<(), String> {
+    if found == 1 {
+        return Ok(());
+    }
+    Err(format!(
+        "{topic} has {found} partitions, but the generations of the rules must have an order, and so lie in one: name \
+         another topic by topics.rules. If this one holds generations already, copy them there in their order, keys and all"
+    ))
 }
 
 fn not_compacted(topic: &str, config: &TopicConfig) -> Result<(), String> {
@@ -197,6 +222,19 @@ mod tests {
         assert!(check_journal("journal", &short).is_err_and(|error| error.contains("for 1 h only")));
         let week = config(&[("retention.ms", "604800000"), ("retention.bytes", "1000")]);
         check(check_journal("journal", &week), &["7 d, and 1000 bytes", "CreateTime"]);
+    }
+
+    #[test]
+    fn no_generation_of_the_rules_may_be_deleted() {
+        assert_eq!(check_rules("rules", &config(NEW_RULES)), Ok(()));
+        for policy in ["delete", "compact,delete", "delete, compact"] {
+            let refused = check_rules("rules", &config(&[("cleanup.policy", policy)]));
+            assert!(refused.is_err_and(|error| error.contains(&format!("cleanup.policy={policy}"))), "{policy}");
+        }
+        assert!(check_rules("rules", &config(&[])).is_err(), "deleting is Kafka's default");
+        assert_eq!(check_rules_partitions("rules", 1), Ok(()));
+        let several = check_rules_partitions("rules", 6);
+        assert!(several.is_err_and(|error| error.contains("6 partitions") && error.contains("topics.rules")));
     }
 
     #[test]

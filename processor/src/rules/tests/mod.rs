@@ -4,6 +4,7 @@ use tocsin_core::event::{Catalog, Field, FieldKind};
 
 use super::*;
 
+mod changes;
 mod refusals;
 mod whole;
 

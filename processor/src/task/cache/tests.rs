@@ -100,3 +100,69 @@ fn who_was_only_looked_at_is_not_written() {
     assert_eq!(written.customers, 0);
     assert_eq!(cache.store().get(Column::Customers, &rows::head_key("nobody")).unwrap(), None);
 }
+
+fn called(cache: &mut Cache<MemoryStore>, mut between: impl FnMut(&mut Cache<MemoryStore>)) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    while let Some(id) = cache.next_customer(found.last().map(String::as_str)).unwrap() {
+        found.push(id.into());
+        between(cache);
+    }
+    found
+}
+
+#[test]
+fn customers_are_called_by_length_and_bytes_wherever_they_are() {
+    let mut state = 7;
+    for round in 0..30 {
+        let mut cache = Cache::new(MemoryStore::default(), round % 4, None);
+        let mut ids: Vec<String> =
+            (0..random(&mut state, 700)).map(|_| random(&mut state, 2_000).to_string()).collect();
+        for id in &ids {
+            // Some have chunks, so that their keys fill more than one read.
+            for number in 0..if random(&mut state, 20) == 0 { 300 } else { 1 } {
+                add(cache.customer(id).unwrap(), number, &number.to_string());
+            }
+            if random(&mut state, 300) == 0 {
+                cache.write_back(&Position::default()).unwrap();
+            }
+        }
+        ids.sort_by_key(|id| (id.len(), id.clone()));
+        ids.dedup();
+        assert_eq!(called(&mut cache, |_| ()), ids);
+        let found = called(&mut cache, |cache| match random(&mut state, 60) {
+            0 => drop(cache.write_back(&Position::default()).unwrap()),
+            1 => add(cache.customer(&ids[0]).unwrap(), 1_000, "more"),
+            _ => {}
+        });
+        assert_eq!(found, ids);
+        // Taken up again in the middle, by who has just started.
+        cache.write_back(&Position::default()).unwrap();
+        let mut cache = Cache::new(cache.store().clone(), 0, None);
+        for pair in ids.windows(2).take(20) {
+            assert_eq!(cache.next_customer(Some(&pair[0])).unwrap().as_deref(), Some(&*pair[1]));
+            cache = Cache::new(cache.store().clone(), 0, None);
+        }
+    }
+}
+
+#[test]
+fn who_is_passed_over_leaves_no_trace() {
+    let mut cache = Cache::new(MemoryStore::default(), 10, None);
+    for id in ["read", "known", "changed"] {
+        add(cache.customer(id).unwrap(), 5, "e");
+    }
+    cache.write_back(&Position::default()).unwrap();
+    let mut cache = Cache::new(cache.store().clone(), 10, None);
+    cache.customer("known").unwrap();
+    for id in ["read", "known", "changed"] {
+        let customer = cache.customer(id).unwrap();
+        if id == "changed" {
+            add(customer, 6, "f");
+        }
+        cache.pass_over(id);
+    }
+    assert_eq!((cache.len(), cache.touched.len()), (2, 2));
+    assert_eq!(cache.write_back(&Position::default()).unwrap().customers, 1);
+    assert_eq!(events(cache.customer("read").unwrap()), [(5, "e".to_owned())]);
+    assert_eq!(events(cache.customer("changed").unwrap()).len(), 2);
+}

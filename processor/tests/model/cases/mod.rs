@@ -3,6 +3,7 @@
 //! Times are ms after [`BASE_MS`], and small: windows of 10 ms show an edge as well as windows of a week. Each case is a test
 //! of the model here, and of the engine in `property.rs`.
 
+pub mod changes;
 pub mod clock;
 pub mod firing;
 pub mod nulls;
@@ -12,6 +13,7 @@ pub mod resolving;
 pub mod silences;
 pub mod windows;
 
+use super::change::Change;
 use super::count::Count;
 use super::event::{COMPLAINT, Event, Field, INTERACTION, PROFILE, PURCHASE};
 use super::expr::Expr;
@@ -51,6 +53,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         clock::all(),
         order::all(),
         records::all(),
+        changes::all(),
     ]
     .concat()
 }
@@ -87,10 +90,15 @@ pub const MINUTE: i64 = 60_000;
 /// No lateness allowed, history of 400 days, no `until`.
 pub fn case(rules: impl Into<Vec<Rule>>, events: impl Into<Vec<Event>>) -> Case {
     let settings = Settings { max_out_of_orderness_ms: 0, history_ms: 400 * 86_400_000, until_ms: None };
-    Case { rules: rules.into(), events: events.into(), settings }
+    Case { rules: rules.into(), events: events.into(), changes: vec![], interleaving: None, settings }
 }
 
 impl Case {
+    /// These are the rules from before the event at this place on.
+    pub fn change(mut self, place: usize, rules: impl Into<Vec<Rule>>) -> Case {
+        self.changes.push(Change { place, rules: rules.into() });
+        self
+    }
     pub fn until(mut self, at: i64) -> Case {
         self.settings.until_ms = Some(BASE_MS + at);
         self
@@ -209,6 +217,7 @@ pub fn rule(id: &str, lets: &[(&str, Measure)], when: Expr) -> Rule {
         resolve_when: None,
         keep_firing_ms: 0,
         cooldown_ms: 0,
+        note: 0,
     }
 }
 

@@ -77,6 +77,7 @@ fn the_whole_record() {
         "occurred_at": "2026-01-01T00:00:00.000Z",
         "fired_at": "2026-01-01T00:00:00.000Z",
         "values": {"n": 1.0},
+                "labels": {},
         "evidence": ["pu0"],
     });
     let mut resolved = fired.clone();

@@ -1,4 +1,13 @@
-//! The running program: topics checked, a thread for each worker, health and metrics beside them.
+//! The running program: topics checked, rules published and followed, a thread for each worker, health and metrics
+//! beside them.
+
+mod audit;
+pub mod rulebook;
+
+#[cfg(feature = "rocksdb")]
+mod disk_stores;
+#[cfg(feature = "rocksdb")]
+mod scraps;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,9 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
-use tocsin_core::event::stable_hash;
 use tocsin_core::partition::TimeSettings;
-use tocsin_core::rule::RuleSet;
 
 use crate::codec::alert::AlertWriter;
 use crate::codec::decode::REASONS;
@@ -19,12 +26,18 @@ use crate::codec::journal::Context;
 use crate::codec::schemas::Schemas;
 use crate::config::Config;
 use crate::http::{self, Handles, Health, Server, WorkerHealth};
+use crate::kafka::generations::GenerationsReader;
 use crate::kafka::topics::{self, Findings, NewTopics, TopicPolicy};
 use crate::kafka::{KafkaSettings, KafkaWorld};
-use crate::store::{Store, StoreError};
-use crate::task::world::{PartitionId, WorldError};
+use crate::task::rulebook::{Generation, NO_GENERATION, Rulebook};
+use crate::task::world::{Stores, WorldError};
 use crate::task::{CommitSettings, IdleSettings, REFUSALS, SEMANTICS_VERSION, Shared, Stop, Worker};
 use crate::telemetry::{Metrics, WorkerDied};
+
+pub use audit::audit;
+#[cfg(feature = "rocksdb")]
+pub use disk_stores::DiskStores;
+pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
 const STUCK_AFTER: Duration = Duration::from_mins(1);
@@ -35,7 +48,8 @@ const CUSTOMER_BYTES: u64 = 2_048;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub config: Config,
-    pub rules: Arc<RuleSet>,
+    /// Checked. `None`: whatever the rules topic has, now or later.
+    pub rules: Option<OwnRules>,
     pub schemas: Arc<Schemas>,
 }
 
@@ -43,41 +57,73 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Service {
     stop: Stop,
-    workers: Vec<JoinHandle<Result<(), String>>>,
+    /// Workers, and who watches the rules.
+    threads: Vec<JoinHandle<Result<(), String>>>,
     server: Server,
     metrics: Arc<Metrics>,
 }
 
-/// Checks the topics and starts. `open` opens the store of a partition.
+/// Checks the topics and starts. Every worker has a copy of `stores`, which tell of themselves by the same `metrics`.
 ///
 /// # Errors
 /// What the topics must not be; an address that is taken.
-pub fn start<S, O>(plan: &Plan, stop: Stop, open: O) -> anyhow::Result<Service>
+pub fn start<T>(plan: &Plan, metrics: Arc<Metrics>, stop: Stop, stores: &T) -> anyhow::Result<Service>
 where
-    S: Store + Send + 'static,
-    O: Fn(PartitionId) -> Result<S, StoreError> + Clone + Send + 'static,
+    T: Stores + Clone + Send + 'static,
 {
     let config = &plan.config;
-    let metrics = Metrics::new().context("the metrics")?;
-    metrics.expect_rules(&plan.rules);
     metrics.expect_dead_letters(&REASONS);
     metrics.expect_dead_letters(&REFUSALS);
     let findings = check_topics(config)?;
-    let shared = Arc::new(shared(plan, &metrics, findings.partitions));
+    if let Some(kept) = findings.log_retention() {
+        metrics.set_log_retention(kept);
+    }
+    let maker = RuleMaker { schemas: plan.schemas.clone(), history: config.time.history };
+    let (rulebook, reader) = rulebook::open(&kafka_settings(config, 0), &maker, plan.rules.as_ref(), &metrics)?;
     let health = Health::new(config.workers, STUCK_AFTER);
     let server = http::serve(config.http.listen, Handles { metrics: metrics.clone(), health: health.clone() })?;
     let address = server.local_addr().to_string();
     tracing::info!(address, application = config.application, workers = config.workers, "started");
-    let mut workers = Vec::new();
+    let mut threads = Vec::new();
+    let ground = Arc::new(Ground { plan: plan.clone(), metrics, rulebook, partitions: findings.partitions });
     for number in 0..config.workers {
-        let (shared, stop, open) = (shared.clone(), stop.clone(), open.clone());
-        let settings = kafka_settings(config, number);
+        let (ground, stop, stores) = (ground.clone(), stop.clone(), stores.clone());
         let health = health.worker(number).context("a worker without a place")?;
-        let run = move || work(number, settings, shared, &stop, health, open);
+        let run = move || work(number, &ground, &stop, health, stores);
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run);
-        workers.push(thread.context("the thread of a worker")?);
+        threads.push(thread.context("the thread of a worker")?);
     }
-    Ok(Service { stop, workers, server, metrics })
+    threads.push(watch_rules(&ground, reader, &stop)?);
+    Ok(Service { stop, threads, server, metrics: ground.metrics.clone() })
+}
+
+/// What all threads stand on.
+#[derive(Debug)]
+struct Ground {
+    plan: Plan,
+    metrics: Arc<Metrics>,
+    rulebook: Arc<Rulebook>,
+    /// Of the events topic.
+    partitions: i32,
+}
+
+/// The thread that adds new generations to the rule book. If it cannot go on the workers must not: a partition may have
+/// to adopt just the generation that this process cannot judge by.
+fn watch_rules(
+    ground: &Arc<Ground>,
+    reader: GenerationsReader,
+    stop: &Stop,
+) -> anyhow::Result<JoinHandle<Result<(), String>>> {
+    let (ground, stop) = (ground.clone(), stop.clone());
+    let run = move || {
+        let watch = AssertUnwindSafe(|| rulebook::watch(reader, &ground.rulebook, &ground.metrics, &stop));
+        let ended = catch_unwind(watch).unwrap_or_else(|_| Err("it panicked; the log has the place".to_owned()));
+        if ended.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        ended.map_err(|reason| format!("the rules: {reason}"))
+    };
+    std::thread::Builder::new().name("rules".to_owned()).spawn(run).context("the thread that watches the rules")
 }
 
 impl Service {
@@ -87,9 +133,9 @@ impl Service {
     /// Why a worker could not go on.
     pub fn wait(self) -> anyhow::Result<()> {
         let mut reason = None;
-        for worker in self.workers {
-            // What a worker panics with is caught in it.
-            let ended = worker.join().unwrap_or_else(|_| Err("a worker panicked".to_owned()));
+        for thread in self.threads {
+            // What a thread panics with is caught in it.
+            let ended = thread.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()));
             reason = reason.or(ended.err());
         }
         self.server.shutdown();
@@ -114,22 +160,14 @@ impl Service {
 }
 
 /// The life of a worker's thread. One that cannot go on stops the others: half a service hides that it is half.
-fn work<S, O>(
-    number: usize,
-    settings: KafkaSettings,
-    shared: Arc<Shared>,
-    stop: &Stop,
-    health: WorkerHealth,
-    open: O,
-) -> Result<(), String>
-where
-    S: Store,
-    O: FnMut(PartitionId) -> Result<S, StoreError>,
-{
-    let metrics = shared.metrics.clone();
+fn work<T: Stores>(number: usize, ground: &Ground, stop: &Stop, health: WorkerHealth, stores: T) -> Result<(), String> {
+    let metrics = ground.metrics.clone();
     let run = AssertUnwindSafe(|| -> Result<(), WorldError> {
-        let world = KafkaWorld::new(settings, open)?;
-        let mut worker = Worker::new(number, world, shared);
+        if !rulebook::await_first(&ground.rulebook, stop, || health.beat()) {
+            return Ok(());
+        }
+        let world = KafkaWorld::new(kafka_settings(&ground.plan.config, number), stores)?;
+        let mut worker = Worker::new(number, world, Arc::new(ground.shared()));
         let mut joined = false;
         worker.run(stop, |has_joined| {
             health.beat();
@@ -172,7 +210,9 @@ fn check_topics(config: &Config) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
+/// How a worker reaches Kafka. Tools that only read or publish rules take worker 0's.
+#[must_use]
+pub fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
     let kafka = &config.kafka;
     let properties: BTreeMap<String, String> =
         kafka.properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -186,55 +226,51 @@ fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
         alerts_topic: config.topics.alerts.clone(),
         dead_letters_topic: config.topics.dead_letters.clone(),
         journal_topic: config.topics.journal.clone(),
+        rules_topic: config.topics.rules.clone(),
         session_timeout: duration(kafka.session_timeout),
         transaction_timeout: duration(kafka.transaction_timeout),
         request_timeout: Duration::from_secs(5),
     }
 }
 
-fn shared(plan: &Plan, metrics: &Arc<Metrics>, partitions: i32) -> Shared {
-    let Plan { config, rules, schemas } = plan;
-    let engine_settings = EngineSettings { history: config.time.history };
-    Shared {
-        application: config.application.clone(),
-        instance: config.instance.clone(),
-        engine: Engine::new(rules.clone(), schemas.catalog(), engine_settings, Detail::Full),
-        rules_fingerprint: fingerprint(rules),
-        context: context(config, schemas),
-        schemas: schemas.clone(),
-        writer: AlertWriter::new(schemas.clone()),
-        alerts_format: config.alerts_format,
-        metrics: metrics.clone(),
-        counters: metrics.event_counters(schemas.catalog()),
-        time: TimeSettings {
-            max_out_of_orderness: config.time.max_out_of_orderness,
-            max_future_skew: config.time.max_future_skew,
-        },
-        idle: IdleSettings { idle_after: config.time.idle_after, feed_timeout: config.time.feed_timeout },
-        commit: CommitSettings {
-            interval: config.commit.interval,
-            min_interval: config.commit.min_interval,
-            max_batch: config.commit.max_batch,
-            write_behind: config.commit.write_behind,
-        },
-        topic: config.topics.events.clone(),
-        partitions,
-        partitioner: config.partitioner,
-        // Half of the budget for decoded customers, should all partitions be here.
-        cached_customers: (config.memory_budget / 2 / CUSTOMER_BYTES / partitions.max(1) as u64) as usize,
+impl Ground {
+    /// What the tasks share.
+    fn shared(&self) -> Shared {
+        let Plan { config, schemas, .. } = &self.plan;
+        let metrics = &self.metrics;
+        let settings = EngineSettings { history: config.time.history };
+        let blank = Engine::new(Arc::default(), schemas.catalog(), settings, Detail::Full);
+        let no_rules = Generation { number: NO_GENERATION, fingerprint: "".into(), document: "".into(), engine: blank };
+        Shared {
+            application: config.application.clone(),
+            instance: config.instance.clone(),
+            rulebook: self.rulebook.clone(),
+            no_rules: Arc::new(no_rules),
+            checkpoint_interval: config.checkpoint.url.as_ref().map(|_| config.checkpoint.interval),
+            context: context(config, schemas),
+            schemas: schemas.clone(),
+            writer: AlertWriter::new(schemas.clone()),
+            alerts_format: config.alerts_format,
+            metrics: metrics.clone(),
+            counters: metrics.event_counters(schemas.catalog()),
+            time: TimeSettings {
+                max_out_of_orderness: config.time.max_out_of_orderness,
+                max_future_skew: config.time.max_future_skew,
+            },
+            idle: IdleSettings { idle_after: config.time.idle_after, feed_timeout: config.time.feed_timeout },
+            commit: CommitSettings {
+                interval: config.commit.interval,
+                min_interval: config.commit.min_interval,
+                max_batch: config.commit.max_batch,
+                write_behind: config.commit.write_behind,
+            },
+            topic: config.topics.events.clone(),
+            partitions: self.partitions,
+            partitioner: config.partitioner,
+            // Half of the budget for decoded customers, should all partitions be here.
+            cached_customers: (config.memory_budget / 2 / CUSTOMER_BYTES / self.partitions.max(1) as u64) as usize,
+        }
     }
-}
-
-/// The same for rules that decide alike, in the same order.
-fn fingerprint(rules: &RuleSet) -> Box<str> {
-    let mut text = String::new();
-    for rule in &rules.rules {
-        text.push_str(&rule.id);
-        text.push('\u{1f}');
-        text.push_str(&rule.version);
-        text.push('\n');
-    }
-    format!("{:016x}", stable_hash(&text)).into()
 }
 
 /// All else that can change an answer.

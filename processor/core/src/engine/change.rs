@@ -1,0 +1,163 @@
+//! What a change of the rule set does to a customer, at the customer's clock as it stood at the change.
+//!
+//! ```text
+//!   rules that are gone, in their old order      firing: resolved, `rule_changed`; then forgotten
+//!   what silences count from                     asked for anew: found in the timeline; not asked for: dropped
+//!   new rules and changed ones, in order         judged
+//! ```
+//!
+//! A rule whose version is the same is left alone, its due instant too. That one was worked out from the old definition, but
+//! the version covers every condition and all that conditions ask for, so it can only name too many instants: edges of a
+//! value that is merely shown. What is judged too often stays as it is.
+
+use super::{Engine, alert_of, life, put_alert};
+use crate::alert::Transition;
+use crate::customer::{AlertState, Customer, LastSeen};
+use crate::rule::{Rule, RuleKey, Silence};
+use crate::time::{Duration, Millis};
+
+/// What a change of the rule set asks of every customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Places in the old set, of rules that do not go on.
+    gone: Vec<usize>,
+    /// Places in the new set, of rules that are new or have another version.
+    judged: Vec<usize>,
+    /// The rules of the new set, sorted.
+    kept: Vec<RuleKey>,
+    /// Places in the new set, of silences that the old one did not ask for.
+    found: Vec<usize>,
+    /// The silences of the new set, sorted.
+    asked: Vec<u64>,
+    /// Whether the old set asked for silences that the new one does not.
+    drops_silences: bool,
+}
+
+impl Change {
+    #[must_use]
+    pub fn between(old: &Engine, new: &Engine) -> Self {
+        let (before, after) = (old.rules(), new.rules());
+        let gone = |rule: &Rule| !after.rules.iter().any(|other| goes_on(rule, other));
+        let same = |rule: &Rule| before.rules.iter().any(|other| goes_on(other, rule) && other.version == rule.version);
+        let mut kept: Vec<RuleKey> = after.rules.iter().map(|rule| rule.key).collect();
+        kept.sort_unstable();
+        let (asked_before, asked) = (asked_for(&before.silences), asked_for(&after.silences));
+        let is_new = |silence: &Silence| asked_before.binary_search(&silence.key).is_err();
+        Self {
+            gone: (0..before.rules.len()).filter(|place| gone(&before.rules[*place])).collect(),
+            judged: (0..after.rules.len()).filter(|place| !same(&after.rules[*place])).collect(),
+            kept,
+            found: (0..after.silences.len()).filter(|place| is_new(&after.silences[*place])).collect(),
+            drops_silences: asked_before.iter().any(|key| asked.binary_search(key).is_err()),
+            asked,
+        }
+    }
+
+    /// Whether there is nothing to do for any customer: only texts, labels, recipients or the order have changed.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.gone.is_empty() && self.judged.is_empty() && self.found.is_empty() && !self.drops_silences
+    }
+
+    /// Takes a customer over from the old rules to the new ones; `clock` is the customer's at the change. A second time, at
+    /// the same clock and with no event between, it changes nothing that the first has not.
+    pub(crate) fn adopt(
+        &self,
+        old: &Engine,
+        new: &Engine,
+        customer: &mut Customer,
+        customer_id: &str,
+        clock: Millis,
+        out: &mut Vec<Transition>,
+    ) {
+        for &place in &self.gone {
+            old.end(customer, customer_id, place, clock, out);
+        }
+        self.forget_ended(customer, clock);
+        self.remember_silences(new, customer);
+        for &place in &self.judged {
+            new.judge_by(life::step_changed, customer, customer_id, place, clock, out);
+        }
+    }
+
+    /// What [`Engine::end`] leaves of a rule is of no use once the clock has moved on.
+    fn forget_ended(&self, customer: &mut Customer, clock: Millis) {
+        let held = customer.alerts.len();
+        customer.alerts.retain(|alert| {
+            self.kept.binary_search(&alert.rule).is_ok() || alert.fired.is_some_and(|(fired_at, _)| fired_at == clock)
+        });
+        customer.changed |= customer.alerts.len() != held;
+    }
+
+    fn remember_silences(&self, new: &Engine, customer: &mut Customer) {
+        let held = customer.silences.len();
+        customer.silences.retain(|seen| self.asked.binary_search(&seen.key).is_ok());
+        customer.changed |= customer.silences.len() != held;
+        for &place in &self.found {
+            let silence = &new.rules().silences[place];
+            if customer.last_seen(silence.key).is_none() {
+                find_silence(customer, silence, new.settings.history);
+            }
+        }
+    }
+}
+
+/// Whether the second is what has become of the first. A rule that comes back as another kind of rule would not be; so far
+/// there is one kind.
+fn goes_on(before: &Rule, after: &Rule) -> bool {
+    before.id == after.id
+}
+
+fn asked_for(silences: &[Silence]) -> Vec<u64> {
+    let mut keys: Vec<u64> = silences.iter().map(|silence| silence.key).collect();
+    keys.sort_unstable();
+    keys
+}
+
+impl Engine {
+    /// Ends a rule for a customer. All that may be left is how often it has fired at this very instant: the rule may come
+    /// back before the clock moves, and fire again.
+    fn end(&self, customer: &mut Customer, customer_id: &str, place: usize, at: Millis, out: &mut Vec<Transition>) {
+        let rule = &self.set.rules[place];
+        let Some(before) = alert_of(customer, rule).copied() else { return };
+        if let Some(turn) = life::end(before) {
+            let lets = self.values(rule, customer, at);
+            out.push(self.transition(turn, rule, customer, customer_id, &lets, at));
+        }
+        let fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
+        let after = AlertState { fired, ..AlertState::new(rule.key) };
+        customer.changed |= after != before;
+        put_alert(&mut customer.alerts, after);
+    }
+}
+
+/// Finds the latest event that a silence counts from, among those of the history before the customer's latest one. A chunk
+/// may hold older ones still; they do not count, so that nothing depends on how events are kept.
+fn find_silence(customer: &mut Customer, silence: &Silence, history: Duration) {
+    let Some(latest) = customer.latest else { return };
+    // Those of the same instant that arrived later.
+    let mut later: Vec<Box<str>> = Vec::new();
+    let mut instant = latest;
+    let mut found = None;
+    for entry in customer.timeline.backwards(latest).take_while(|entry| entry.occurred_at >= latest - history) {
+        let Some(record) = entry.record() else { continue };
+        if entry.occurred_at != instant {
+            instant = entry.occurred_at;
+            later.clear();
+        }
+        if silence.selector.select(record).is_some() {
+            found = Some(LastSeen { key: silence.key, at: instant, event_id: record.id().into() });
+            break;
+        }
+        later.push(record.id().into());
+    }
+    let Some(found) = found else { return };
+    // Among those of one instant the order tells which came last.
+    let came_later = |seen: &LastSeen| seen.at == found.at && later.contains(&seen.event_id);
+    let place = customer.silences.iter().position(came_later).unwrap_or(customer.silences.len());
+    customer.silences.insert(place, found);
+    customer.changed = true;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! A worker: a thread with the tasks that are assigned to it, and one transaction at a time for all of them.
+//!
+//! ```text
+//! round: poll ──> take and drain each record ──> idle? ──> time to publish? ──> time to write behind?
+//! ```
+//!
+//! A transaction begins only when everything in it is ready. Whatever goes wrong, there is one way on: drop what is in
+//! memory, restore, go live.
+
+mod membership;
+mod publish;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tocsin_core::partition::{Drained, Swept};
+use tocsin_core::time::Millis;
+
+use crate::task::inbox::Inbox;
+use crate::task::outbox::Outbox;
+use crate::task::partition_task::{Audience, Task};
+use crate::task::restoring::Restoring;
+use crate::task::world::{Arrival, PartitionId, Rebalance, StoreOf, World, WorldError};
+use crate::task::{Shared, idle};
+use crate::telemetry::{
+    FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges, RulesAdopted, StoreBroken,
+};
+
+/// Tells workers to stop.
+pub type Stop = Arc<AtomicBool>;
+
+/// Longest wait for a record: after it the worker looks at its clocks again.
+const LONGEST_POLL: Duration = Duration::from_millis(100);
+/// The same while a restore waits for something.
+const PENDING_POLL: Duration = Duration::from_millis(20);
+/// Customers that a sweep judges in a round: few, so that the stream does not wait for them.
+const SWEEP_BUDGET: usize = 100;
+/// Until a partition whose store failed is restored, in milliseconds.
+const STORE_PAUSE: Millis = 1_000;
+/// Wait after a call that may succeed if it is repeated.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// The tasks of one thread and what they have in common.
+#[derive(Debug)]
+pub struct Worker<W: World> {
+    number: usize,
+    world: W,
+    shared: Arc<Shared>,
+    tasks: BTreeMap<PartitionId, Running<StoreOf<W>>>,
+    /// Assigned, and not restored yet.
+    restoring: Restoring<StoreOf<W>>,
+    inbox: Inbox,
+    outbox: Outbox,
+    last_commit: Millis,
+    last_write: Millis,
+    feed_is_broken: bool,
+    has_joined: bool,
+    /// Whose lag is looked up next.
+    lag_turn: usize,
+}
+
+/// A task and what is shown of it.
+#[derive(Debug)]
+struct Running<S> {
+    task: Task<S>,
+    gauges: Arc<PartitionGauges>,
+}
+
+impl<W: World> Worker<W> {
+    pub fn new(number: usize, world: W, shared: Arc<Shared>) -> Self {
+        let now = world.now();
+        Self {
+            number,
+            world,
+            shared,
+            tasks: BTreeMap::new(),
+            restoring: Restoring::default(),
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            last_commit: now,
+            last_write: now,
+            feed_is_broken: false,
+            has_joined: false,
+            lag_turn: 0,
+        }
+    }
+
+    /// Works until `stop` is set, then publishes and writes what is left. `alive` is called each round, with whether the
+    /// group has given this worker its partitions.
+    ///
+    /// # Errors
+    /// What no restore mends.
+    pub fn run(&mut self, stop: &Stop, mut alive: impl FnMut(bool)) -> Result<(), WorldError> {
+        while !stop.load(Ordering::Relaxed) {
+            alive(self.has_joined);
+            match self.round() {
+                Err(WorldError::Transient(message)) => {
+                    tracing::warn!(worker = self.number, message, "a call to Kafka failed; it will be repeated");
+                    std::thread::sleep(RETRY_AFTER);
+                }
+                done => done?,
+            }
+        }
+        self.close()
+    }
+
+    /// One turn of the loop.
+    ///
+    /// # Errors
+    /// See [`WorldError`]; an unsettled transaction is dealt with here.
+    pub fn round(&mut self) -> Result<(), WorldError> {
+        match self.try_round() {
+            Err(WorldError::Unsettled(_)) => {
+                self.recover(0);
+                Ok(())
+            }
+            Err(WorldError::Store { partition, source }) => {
+                StoreBroken { partition, error: &source.to_string() }.emit(&self.shared.metrics);
+                // A damaged one would only fail again.
+                let suspect = source.is_damage().then(|| (partition, source.to_string()));
+                self.recover(STORE_PAUSE);
+                if let Some((partition, reason)) = suspect {
+                    self.restoring.suspect(partition, reason);
+                }
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn try_round(&mut self) -> Result<(), WorldError> {
+        if self.inbox.is_empty() {
+            self.poll()?;
+        }
+        self.restore()?;
+        self.judge()?;
+        self.change_rules()?;
+        self.idle()?;
+        if self.is_time_to_publish() {
+            self.publish()?;
+        }
+        self.write_behind()
+    }
+
+    fn poll(&mut self) -> Result<(), WorldError> {
+        self.inbox.recycle();
+        let wait = self.longest_wait();
+        let started = Instant::now();
+        let inbox = &mut self.inbox;
+        let rebalance = self.world.poll(self.shared.commit.max_batch, wait, &mut |arrival| inbox.push(arrival))?;
+        self.shared.metrics.observe_poll(started.elapsed());
+        match rebalance {
+            None => Ok(()),
+            Some(Rebalance::Assigned(partitions)) => {
+                self.assigned(&partitions);
+                Ok(())
+            }
+            Some(Rebalance::Revoked { partitions, lost }) => self.revoked(&partitions, lost),
+        }
+    }
+
+    /// How long a poll may wait for something to come.
+    fn longest_wait(&self) -> Duration {
+        let has_work = self.restoring.is_ready(self.world.now())
+            || self.tasks.values().any(|running| running.task.core.sweep.is_some() || running.task.draining);
+        if has_work {
+            return Duration::ZERO;
+        }
+        let longest = if self.restoring.is_empty() { LONGEST_POLL } else { PENDING_POLL };
+        self.until_next_commit().min(longest)
+    }
+
+    /// Takes in what has arrived until it is time to publish.
+    fn judge(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
+        self.drain_all(now)?;
+        let (started, waiting) = (Instant::now(), self.inbox.len());
+        while self.outbox.len() < self.shared.commit.max_batch {
+            let Some(arrival) = self.inbox.pop() else { break };
+            let partition = match arrival {
+                Arrival::End { partition, .. } => partition,
+                Arrival::Record(record) => record.partition,
+            };
+            let Some(Running { task, .. }) = self.tasks.get_mut(&partition) else { continue };
+            match arrival {
+                Arrival::End { offset, .. } => task.end = Some(offset),
+                Arrival::Record(record) => {
+                    (task.end, task.last_arrival) = (None, now);
+                    let mut audience = Audience::Live { outbox: &mut self.outbox, now };
+                    let drained = task
+                        .take(&self.shared, record, &mut audience)
+                        .and_then(|()| task.drain(&self.shared, &mut audience));
+                    if drained.map_err(|source| WorldError::Store { partition, source })? == Drained::More {
+                        break;
+                    }
+                }
+            }
+        }
+        if waiting > 0 {
+            self.shared.metrics.observe_batch(waiting - self.inbox.len(), started.elapsed());
+        }
+        Ok(())
+    }
+
+    /// Goes on with drains that were cut, as far as one transaction may go.
+    fn drain_all(&mut self, now: Millis) -> Result<(), WorldError> {
+        for (&partition, Running { task, .. }) in &mut self.tasks {
+            while task.draining {
+                if self.outbox.len() >= self.shared.commit.max_batch {
+                    return Ok(());
+                }
+                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })
+                    .map_err(|source| WorldError::Store { partition, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts newer rules, and goes on with sweeps, between two events.
+    fn change_rules(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
+        for (&partition, Running { task, gauges }) in &mut self.tasks {
+            if task.draining || self.outbox.len() >= self.shared.commit.max_batch {
+                continue;
+            }
+            let wanted = task.wanted_rules(&self.shared.rulebook);
+            if let Some(rules) = wanted.and_then(|number| self.shared.rulebook.get(number)) {
+                let topic = self.shared.topic.as_str();
+                RulesAdopted { topic, partition, generation: rules.number }.emit(&self.shared.metrics);
+                task.adopt(rules);
+            }
+            if task.core.sweep.is_some() {
+                let mut audience = Audience::Live { outbox: &mut self.outbox, now };
+                let budget = SWEEP_BUDGET.min(self.shared.commit.max_batch);
+                let swept = task.sweep(&self.shared, budget, &mut audience);
+                let swept = swept.map_err(|source| WorldError::Store { partition, source })?;
+                gauges.swept(budget as u64, swept == Swept::More);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the watermark of partitions that have nothing more to read follow the wall clock, where that makes something
+    /// due.
+    fn idle(&mut self) -> Result<(), WorldError> {
+        let now = self.world.now();
+        self.notice_broken_feed(now);
+        if !self.inbox.is_empty() {
+            return Ok(());
+        }
+        for (&partition, Running { task, .. }) in &mut self.tasks {
+            let broken = |source| WorldError::Store { partition, source };
+            let Some(target) = idle::wanted(&self.shared, task, now).map_err(broken)? else { continue };
+            if self.feed_is_broken {
+                let topic = self.shared.topic.as_str();
+                IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
+            } else if idle::advance(&mut self.world, &self.shared, task, target) {
+                let mut audience = Audience::Live { outbox: &mut self.outbox, now };
+                task.drain(&self.shared, &mut audience).map_err(broken)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn notice_broken_feed(&mut self, now: Millis) {
+        let latest = self.tasks.values().map(|running| running.task.last_arrival).max();
+        let silent_ms = latest.map_or(0, |latest| now - latest);
+        let was_broken = self.feed_is_broken;
+        self.feed_is_broken = self.shared.idle.feed_timeout.is_some_and(|timeout| silent_ms >= timeout);
+        match (was_broken, self.feed_is_broken) {
+            (false, true) => FeedBroken { worker: self.number, silent_ms }.emit(&self.shared.metrics),
+            (true, false) => FeedRestored { worker: self.number }.emit(&self.shared.metrics),
+            _ => {}
+        }
+    }
+
+    /// The outside world, for who drives the worker by hand.
+    pub fn world(&mut self) -> &mut W {
+        &mut self.world
+    }
+}
+
+impl<S: crate::store::Store> Running<S> {
+    fn report(&self) {
+        let cache = &self.task.cache;
+        self.gauges.set_store_bytes(cache.store().size_bytes());
+        self.gauges.set_cached_customers(cache.len() as u64);
+        if let Some(watermark) = self.task.core.watermark {
+            self.gauges.set_watermark(watermark);
+        }
+    }
+}
