@@ -25,6 +25,8 @@ test: setup ## everything that must hold: format, lints, unit, property, golden 
 check: ## format and lints; changes nothing
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	# The demonstration's build is another one: without RocksDB and all that needs it.
+	cargo clippy --locked --package tocsin --no-default-features -- -D warnings
 
 unit: ## all tests; those that need Kafka start one
 	cargo test --locked --workspace --no-fail-fast 2>&1 | processor/tests/tools/tally

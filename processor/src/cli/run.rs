@@ -98,8 +98,10 @@ fn start(config: Config) -> anyhow::Result<()> {
 }
 
 #[cfg(not(feature = "rocksdb"))]
+#[allow(clippy::needless_pass_by_value, reason = "the one with stores keeps it")]
 fn start(config: Config) -> anyhow::Result<()> {
-    own_rules(&config, &arguments::schemas(config.schemas.as_deref())?)?;
+    let schemas = arguments::schemas(config.schemas.as_deref())?;
+    own_rules(&config, &schemas)?;
     let what = "this build has no RocksDB, so it cannot keep state";
     Err(Failure::failed(what).hint("build it with its default features: make build").into())
 }

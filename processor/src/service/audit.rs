@@ -76,6 +76,7 @@ mod in_memory {
     use crate::audit::{Base, Bases};
     use crate::config::Config;
     use crate::store::{MemoryStore, StoreError};
+    use crate::task::world::{PartitionId, WorldError};
 
     #[derive(Debug)]
     pub struct Scraps;
