@@ -127,7 +127,8 @@ impl<M: Maker> Publisher<M> {
                 Ok(committed) => return Ok(self.settle(&committed)),
                 Err(Failure::Broken(error)) => return Err(Ended::Broken(error)),
                 Err(Failure::Moved(message)) => {
-                    Attempt::new(producer, &self.settings).abort().map_err(Ended::Broken)?;
+                    // By its own age: the broker fences what it has timed out as if another producer had ended it.
+                    attempt.abort().map_err(Ended::Broken)?;
                     if producer.now().steady.duration_since(started) > GENERATION_PATIENCE {
                         return Err(Ended::Sound(message));
                     }

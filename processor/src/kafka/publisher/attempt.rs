@@ -51,7 +51,7 @@ impl<'a, P: Producer> Attempt<'a, P> {
         Self { producer, settings, began: producer.now() }
     }
 
-    pub fn publish(self, transaction: &Transaction, group: &P::Membership) -> Result<Committed, Failure> {
+    pub fn publish(&self, transaction: &Transaction, group: &P::Membership) -> Result<Committed, Failure> {
         // Reports and troubles of before must not be taken for this transaction's.
         self.serve()?;
         self.reports().begin(transaction.journal.len());
@@ -83,7 +83,7 @@ impl<'a, P: Producer> Attempt<'a, P> {
     }
 
     /// Gives up a transaction that the group did not take, so that the producer can begin another.
-    pub fn abort(self) -> Result<(), WorldError> {
+    pub fn abort(&self) -> Result<(), WorldError> {
         let aborted = self.producer.abort_transaction(self.remaining());
         let aborted = aborted.map_err(|error| self.failed("abort the transaction", &error));
         let aborted = aborted.and_then(|()| self.serve());
