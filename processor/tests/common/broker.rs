@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// Its exit code for what cannot be had on this machine.
 const UNAVAILABLE: i32 = 3;
@@ -54,14 +55,29 @@ impl Broker {
     /// Stops the process where it stands: connections stay open, nothing is answered.
     pub fn freeze(&self) {
         self.signal("-STOP");
+        // The signal takes effect once one of its threads has run, which may take a while on a busy machine.
+        let tasks = format!("/proc/{}/task", self.pid().trim());
+        let is_stopped = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        };
+        let started = Instant::now();
+        while !std::fs::read_dir(&tasks).expect("the broker's threads").flatten().all(is_stopped) {
+            assert!(started.elapsed() < Duration::from_secs(10), "the broker does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
+    fn pid(&self) -> String {
+        std::fs::read_to_string(self.folder.join("broker-1.pid")).expect("the broker's pid")
+    }
+
     fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.folder.join("broker-1.pid")).expect("the broker's pid");
+        let pid = self.pid();
         let done = Command::new("kill").args([signal, pid.trim()]).status().expect("kill can be run");
         assert!(done.success(), "kill {signal} {pid}");
     }
