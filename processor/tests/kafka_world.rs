@@ -6,6 +6,8 @@ mod chaos;
 mod common;
 #[path = "kafka_world/generations.rs"]
 mod generations;
+#[path = "kafka_world/membership.rs"]
+mod membership;
 #[path = "kafka_world/publishing.rs"]
 mod publishing;
 #[path = "kafka_world/reading.rs"]

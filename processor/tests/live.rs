@@ -22,6 +22,8 @@ mod broker;
 mod data;
 #[path = "live/journal.rs"]
 mod journal;
+#[path = "live/membership.rs"]
+mod membership;
 #[path = "live/proof.rs"]
 mod proof;
 #[path = "live/restarts.rs"]

@@ -94,11 +94,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "kafka.static_membership",
-        Text("false"),
+        Text("true"),
         "Keep the partitions over a restart within session_timeout, so that a process that was killed goes on at once\n\
-         when it comes back (true or false). Needs an `instance` that is the same after a restart. A stopped process\n\
-         keeps its partitions from others for session_timeout, and one that ends in the middle of a rebalance can leave a\n\
-         partition without an owner until a member comes or goes.",
+         when it comes back (true or false). A stopped process keeps its partitions from others for session_timeout, too:\n\
+         choose false where `instance` is another one after each restart, as in a Kubernetes Deployment.",
     ),
     key(
         PROPERTIES,

@@ -3,6 +3,11 @@
 //! The group is served on the worker's own thread, in [`Group::poll`] and [`Group::keep_alive`] only. New partitions are
 //! taken at once, but paused, so that nobody waits for their restore. Those that go are given back by
 //! [`Group::release`]; until then librdkafka neither joins the next generation nor lets anybody else have them.
+//!
+//! A static member that comes back is given the assignment of before, without a rebalance, and that may lack a partition:
+//! in a cooperative rebalance one that moves is in nobody's assignment until the member that gave it back joins a second
+//! time. If that member ended in between, it comes back as a new one that owes nobody anything, and the partition would
+//! have no owner. So each member that is new joins a second time ([`Group::join_again`]).
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,8 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Group {
     client: BatchConsumer<GroupContext>,
     topic: String,
+    /// The name of a static member, whose assignment the group keeps while it is away.
+    instance: Option<String>,
     request_timeout: Duration,
     /// How long the next question for a committed offset may take.
     committed_patience: Duration,
@@ -57,6 +64,7 @@ impl Group {
         Ok(Self {
             client,
             topic: settings.events_topic.clone(),
+            instance: settings.group_instance_id.clone(),
             request_timeout: settings.request_timeout,
             committed_patience: SHORT_PATIENCE,
             assignment: Assignment::default(),
@@ -184,11 +192,14 @@ impl Group {
 
     fn join(&mut self) -> Result<(), WorldError> {
         if !self.joined {
-            let topics = [self.topic.as_str()];
-            self.consumer().subscribe(&topics).map_err(|error| errors::asking("the group is not joined", &error))?;
+            self.subscribe().map_err(|error| errors::asking("the group is not joined", &error))?;
             self.joined = true;
         }
         Ok(())
+    }
+
+    fn subscribe(&self) -> Result<(), KafkaError> {
+        self.consumer().subscribe(&[self.topic.as_str()])
     }
 
     fn consumer(&self) -> &BaseConsumer<GroupContext> {

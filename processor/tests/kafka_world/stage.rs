@@ -53,6 +53,13 @@ impl Stage {
         KafkaWorld::new(settings, OpenOnly(empty_store as fn(PartitionId) -> _)).unwrap()
     }
 
+    /// The same as a static member.
+    pub fn named_world(&self, instance: &str) -> TestWorld {
+        let mut settings = self.settings.clone();
+        settings.group_instance_id = Some(format!("{}-{instance}-0", settings.group));
+        Self { settings }.world(instance)
+    }
+
     /// A producer of events. With an id it is transactional, and a transaction is begun.
     pub fn upstream(&self, transactional_id: Option<&str>) -> BaseProducer {
         let mut config = ClientConfig::new();

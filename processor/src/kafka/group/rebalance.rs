@@ -56,6 +56,11 @@ impl Group {
                 let (code, text) = self.consumer().client().fatal_error()?;
                 Some(match errors::of_code("the consumer cannot go on", code, &text) {
                     WorldError::Transient(message) => WorldError::Fatal(format!("{message}: start this instance anew")),
+                    WorldError::Fenced(message) => WorldError::Fenced(format!(
+                        "{message}: another process joined the group as `{}` and has its partitions now. If it is this \
+                         one's successor, all is well; if not, give each instance a name of its own",
+                        self.instance.as_deref().unwrap_or_default()
+                    )),
                     other => other,
                 })
             }
@@ -72,7 +77,9 @@ impl Group {
                 "librdkafka does not take partitions {partitions:?}: {error}: start this instance anew"
             ))
         };
-        self.recognise();
+        if self.recognise() && self.instance.is_some() {
+            self.join_again().map_err(|error| refused(error.to_string()))?;
+        }
         self.go_back();
         if let Some(partition) = partitions.iter().find(|partition| !self.client.forward(&self.topic, **partition)) {
             return Err(refused(format!("partition {partition} has no queue")));
@@ -91,16 +98,28 @@ impl Group {
 
     /// Notices that we are another member now. Given up by the group and back as somebody else, librdkafka keeps
     /// partitions that others may have owned since.
-    fn recognise(&mut self) {
+    fn recognise(&mut self) -> bool {
         let member = self.client.membership().member;
-        if member != self.member {
-            self.member = member;
-            self.hold();
-            // Also what is being restored at the moment.
-            if self.assignment.any_known() {
-                self.doubt = Some("the group had given this instance up".to_owned());
-            }
+        if member == self.member {
+            return false;
         }
+        self.member = member;
+        self.hold();
+        // Also what is being restored at the moment.
+        if self.assignment.any_known() {
+            self.doubt = Some("the group had given this instance up".to_owned());
+        }
+        true
+    }
+
+    /// Has the member join a second time, as soon as the assignment it was given is taken.
+    ///
+    /// Called before that, for librdkafka puts a subscription off until a rebalance is over and joins anew with it,
+    /// whereas one that changes nothing is of no effect at any other time. What the member tells of itself then (the
+    /// generation of its assignment) is not what it told when it was new, so the broker begins a rebalance, in which
+    /// everybody keeps what they have, and what nobody has gets an owner. Nobody stops for it.
+    fn join_again(&self) -> Result<(), KafkaError> {
+        self.subscribe()
     }
 
     fn prepare_leaving(&mut self, leaving: TopicPartitionList, lost: bool) -> Result<(), WorldError> {
