@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit simulate prove fix bench build setup setup-demo
+.PHONY: help demo test check unit simulate prove prove-restart fix bench build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,10 @@ unit: ## all tests; those that need Kafka start one
 
 prove: setup ## exactly once on a real broker: the program killed KILLS times (default: 50), and frozen past its session
 	TOCSIN_KILLS=$(or $(KILLS),50) cargo test --locked --package tocsin --test live -- proof:: --nocapture
+
+prove-restart: setup ## time to come back with SIZES megabytes of state (default: 100 1000; twice that and more of disk), and audit's speed
+	for size in $(or $(SIZES),100 1000); do \
+		TOCSIN_STATE_MB=$$size cargo test --locked --package tocsin --test live -- size:: --nocapture; done
 
 simulate: setup ## the loop in SEEDS seeded worlds that go wrong in every way, from the seed FROM on
 	TOCSIN_SIMULATION_SEEDS=$(or $(SEEDS),100000) TOCSIN_SIMULATION_SEED=$(or $(FROM),1) \

@@ -36,6 +36,8 @@ mod same_as_backtest;
 mod serving;
 #[path = "live/silence.rs"]
 mod silence;
+#[path = "live/size.rs"]
+mod size;
 #[path = "live/stage.rs"]
 mod stage;
 #[path = "live/starting.rs"]

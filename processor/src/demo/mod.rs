@@ -143,6 +143,8 @@ fn start(bootstrap: &str, files: Vec<RulesFile>, schemas: Arc<Schemas>) -> anyho
         ("instance", "demo"),
         ("kafka.bootstrap", bootstrap),
         ("http.listen", "127.0.0.1:0"),
+        // Nobody comes back to a broker that is gone, and the mock begins each rebalance with a pause.
+        ("kafka.static_membership", "false"),
         // The wall clock is years ahead of these events.
         ("time.idle_after", "never"),
         ("commit.interval", "50ms"),

@@ -177,7 +177,9 @@ impl Stores for DiskStores {
     type Store = RocksStore;
 
     fn open(&mut self, partition: PartitionId) -> Result<RocksStore, StoreError> {
+        let started = Instant::now();
         let store = RocksStore::open(&self.place(partition), &self.rocks)?;
+        tracing::debug!(partition, took_ms = started.elapsed().as_millis() as u64, "store opened");
         // From here on nobody else has this partition's store, so what others have left is of no use.
         self.clear(partition);
         if let Some(background) = &self.background {

@@ -21,6 +21,7 @@ pub struct App {
     child: Child,
     log: PathBuf,
     address: String,
+    pub started: Instant,
 }
 
 /// The program, with no setting from the environment that the tests run in.
@@ -75,8 +76,9 @@ impl App {
         for (name, value) in settings {
             command.args(["--set", &format!("{name}={value}")]);
         }
+        let started = Instant::now();
         let child = command.stdin(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
-        let mut app = Self { child, log, address: String::new() };
+        let mut app = Self { child, log, address: String::new(), started };
         wait_until("the line `started`", || {
             assert!(app.child.try_wait().unwrap().is_none(), "it ended at once");
             let started = app.lines().into_iter().find(|line| line["message"] == "started");
