@@ -84,7 +84,7 @@ fn whatever_goes_wrong_every_alert_is_published_once() {
 }
 
 /// What a few hundred seeds must come to, so that they do not quietly stop testing it.
-const EXPECTED: [&str; 27] = [
+const EXPECTED: [&str; 28] = [
     "alerts",
     "dead letters",
     "crashes",
@@ -95,6 +95,7 @@ const EXPECTED: [&str; 27] = [
     "members back under another name with what they held",
     "members cut off",
     "static members fenced",
+    "static members that joined twice",
     "processes fenced",
     "commits that nobody told of",
     "late EndTxn refused",

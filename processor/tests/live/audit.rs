@@ -154,6 +154,27 @@ fn tampering_with_the_alerts_is_found() {
     }
 }
 
+/// What a program that forgets one alert and publishes another twice would have left behind.
+#[test]
+fn what_a_broken_program_publishes_is_found() {
+    let Some(stage) = Stage::open("live-broken") else { return };
+    let config = done(&stage);
+    let mut alerts = stage.read("alerts");
+    let forgotten = alerts.remove(30);
+    alerts.insert(61, alerts[60].clone());
+    let topic = stage.topic("alerts-of-it");
+    stage.produce_anew("alerts-of-it", alerts.into_iter().map(Written));
+    let audited = audit(&config, &["--show", "5", "--set", &format!("topics.alerts={topic}")]);
+    assert_eq!((audited.code, audited.report["equal"].as_bool()), (Some(1), Some(false)), "{:#}", audited.report);
+    assert_eq!((audited.count("/totals/alerts/missing"), audited.count("/totals/alerts/doubled")), (1, 1));
+    assert_eq!((audited.count("/totals/alerts/different"), audited.count("/alerts_topic/unexplained")), (0, 0));
+    let findings = audited.report["findings"].as_array().unwrap();
+    let missing = findings.iter().find(|one| one["problem"] == "missing").unwrap();
+    let alert: Value = serde_json::from_str(forgotten["value"].as_str().unwrap()).unwrap();
+    assert!(missing.to_string().contains(alert["alert_id"].as_str().unwrap()), "{missing:#}");
+    audit(&config, &[]).assert_equal();
+}
+
 /// A record of the alerts topic, changed, to be appended to it.
 fn changed(record: &Value, change: impl FnOnce(&mut Value)) -> Written {
     let mut alert: Value = serde_json::from_str(record["value"].as_str().unwrap()).unwrap();

@@ -90,7 +90,8 @@ fn coming_back_takes_no_longer_with_more_state() {
     }
 
     let url = format!("file://{}", stage.path("checkpoints").display());
-    let checkpoints = [("checkpoint.url", url.as_str()), ("checkpoint.interval", if asked.is_some() { "20s" } else { "5s" })];
+    let checkpoints =
+        [("checkpoint.url", url.as_str()), ("checkpoint.interval", if asked.is_some() { "20s" } else { "5s" })];
     app.kill();
     app = run(&state, &checkpoints);
     let uploaded = || told(&app, "checkpoint uploaded").count();

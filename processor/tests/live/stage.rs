@@ -71,6 +71,13 @@ impl Stage {
         write(self.tool("produce.py", topic), records);
     }
 
+    /// The same for a topic of three partitions that is not there yet.
+    pub fn produce_anew(&self, topic: &str, records: impl IntoIterator<Item = Written>) {
+        let mut command = self.tool("produce.py", topic);
+        command.args(["--create", "3"]);
+        write(command, records);
+    }
+
     /// Deletes what lies before an offset, as retention does.
     pub fn delete_records(&self, topic: &str, partition: i64, before: i64) {
         let mut command = self.tool("delete_records.py", topic);

@@ -138,6 +138,12 @@ impl Client {
         self.answered();
     }
 
+    /// A static member that is new to the group joins twice; whether this is one.
+    pub fn join_again(&mut self) -> bool {
+        self.must_join |= self.instance.is_some();
+        self.instance.is_some()
+    }
+
     /// The loop has answered: these are given back.
     pub fn given_back(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {

@@ -464,10 +464,6 @@ impl Sim {
             }
             self.pass(self.range(50, 300));
             rules::read_all(self);
-            if turn % 100 == 99 {
-                let now = self.now();
-                self.broker.borrow_mut().group.adopt_orphans(now, &mut self.reached.borrow_mut());
-            }
             if !self.no_idle.get() {
                 (0..self.plan.machines).for_each(|slot| self.start(slot));
             }

@@ -112,8 +112,11 @@ impl SimGroup {
         }
         match self.client(|client| client.change.take()) {
             Some(Change::Assigned(list)) => {
-                self.recognise();
+                let is_new = self.recognise();
                 self.client(|client| client.taken(&list));
+                if is_new && self.client(Client::join_again) {
+                    self.sim.count("static members that joined twice");
+                }
                 self.assignment.assigned(&list);
             }
             Some(Change::Revoked(list)) => {
@@ -127,15 +130,17 @@ impl SimGroup {
         self.doubt.take().map_or(Ok(()), |doubt| Err(WorldError::Unsettled(doubt.to_owned())))
     }
 
-    fn recognise(&mut self) {
+    fn recognise(&mut self) -> bool {
         let member = self.membership().member;
-        if member != self.member {
-            self.member = member;
-            self.hold();
-            if self.assignment.any_known() {
-                self.doubt.set(Some("the group had given this instance up"));
-            }
+        if member == self.member {
+            return false;
         }
+        self.member = member;
+        self.hold();
+        if self.assignment.any_known() {
+            self.doubt.set(Some("the group had given this instance up"));
+        }
+        true
     }
 
     fn give_back(&mut self) {

@@ -61,7 +61,9 @@ impl Group {
         }
     }
 
-    /// `JoinGroup`. A static member that is known takes its predecessor's place, with no rebalance.
+    /// `JoinGroup`. A static member that is known takes its predecessor's place, with no rebalance. If that one ended when it
+    /// had been told to give a partition up, nobody has it until somebody joins: with no second join of the successor, until a
+    /// member comes or goes. Kafka has that trap too.
     pub fn join(
         &mut self,
         now: Millis,
@@ -160,17 +162,6 @@ impl Group {
             return Err(Refusal::RebalanceInProgress);
         }
         Ok(())
-    }
-
-    /// A static member that dies when it has been told to give a partition up, and is back before anybody misses it, leaves that
-    /// partition to nobody: its successor has nothing to give up, and asks for no further generation. Kafka has that too. It
-    /// ends with the next rebalance, which somebody brings about here.
-    pub fn adopt_orphans(&mut self, now: Millis, reached: &mut Reached) {
-        let is_orphan = |partition| !self.members.values().any(|member| member.assigned.contains(&partition));
-        if self.state == State::Stable && !self.members.is_empty() && (0..self.partitions).any(is_orphan) {
-            reached.add("partitions orphaned by a static member's return");
-            self.prepare(now, None);
-        }
     }
 
     pub fn is_stable(&self) -> bool {
