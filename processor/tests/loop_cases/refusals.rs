@@ -71,6 +71,22 @@ fn a_record_that_is_missing_or_repeated_is_noticed() {
     }
 }
 
+/// The numbers go on, and what the record does could be done; but it was done from somewhere else.
+#[test]
+fn a_record_that_begins_elsewhere_is_refused_though_its_number_is_right() {
+    let elsewhere: [fn(&mut JournalRecord); 3] = [
+        |record| record.from.watermark = record.from.watermark.map(|watermark| watermark - 1),
+        |record| record.from.offsets[0].next += 1,
+        |record| record.from.sweep = Some("c".into()),
+    ];
+    for (number, begin) in elsewhere.into_iter().enumerate() {
+        let log = worked();
+        change(&log, 2, begin);
+        let message = objection(&log);
+        assert!(message.contains("the journal record at offset 2: is number"), "{number}: {message}");
+    }
+}
+
 /// A tick moves no offset, so its absence shows by the numbers; by the hash only if it made something fire.
 #[test]
 fn a_missing_tick_is_noticed() {
