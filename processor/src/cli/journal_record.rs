@@ -135,7 +135,14 @@ mod tests {
 
     use super::*;
 
-    const AT: Input<'static> = Input { partition: 3, offset: 12, timestamp: Some(1_000), key: None, payload: None };
+    const AT: Input<'static> = Input {
+        partition: 3,
+        offset: 12,
+        timestamp: Some(1_000),
+        key: None,
+        payload: None,
+        headers: tocsin::task::headers::Headers::packed(&[]),
+    };
 
     fn record() -> JournalRecord {
         let offsets = |next| vec![TopicOffset { topic: "events".to_owned(), next }];

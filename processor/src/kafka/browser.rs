@@ -12,6 +12,7 @@ use super::errors;
 use super::native::Record;
 use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
+use crate::task::headers::Headers;
 use crate::task::world::{Input, Offset, PartitionId, WorldError};
 
 /// Offsets read between two looks at whether the caller has seen enough.
@@ -141,5 +142,5 @@ impl Browser {
 
 fn input(record: Record<'_>) -> Input<'_> {
     let Record { partition, offset, timestamp, key, payload, .. } = record;
-    Input { partition, offset, timestamp, key, payload }
+    Input { partition, offset, timestamp, key, payload, headers: Headers::default() }
 }

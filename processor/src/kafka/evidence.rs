@@ -15,6 +15,7 @@ use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
 use crate::audit::{Bounds, Logs, Seen, Topic};
 use crate::task::Events;
+use crate::task::headers::Headers;
 use crate::task::world::{Input, Offset, PartitionId, WorldError};
 
 /// How long brokers may be away.
@@ -110,9 +111,11 @@ impl Events for Evidence {
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
         let stretch = Stretch { topic: &self.settings.events_topic, partition, from, to };
+        let mut packed = Vec::new();
         read(&mut self.events, &self.edges, stretch, &mut |record| {
-            let Record { offset, timestamp, key, payload, .. } = record;
-            each(Input { partition, offset, timestamp, key, payload });
+            let Record { offset, timestamp, key, payload, headers, .. } = record;
+            let headers = Headers::pack(headers.iter(), &mut packed);
+            each(Input { partition, offset, timestamp, key, payload, headers });
         })
     }
 }

@@ -157,7 +157,8 @@ mod tests {
 
     fn read(key: Option<&str>, payload: Option<&str>, due: i64) -> Result<PublishedGeneration, String> {
         let (key, payload) = (key.map(str::as_bytes), payload.map(str::as_bytes));
-        generation_of("care.rules", Input { partition: 0, offset: 7, timestamp: None, key, payload }, due)
+        let headers = crate::task::headers::Headers::default();
+        generation_of("care.rules", Input { partition: 0, offset: 7, timestamp: None, key, payload, headers }, due)
     }
 
     #[test]

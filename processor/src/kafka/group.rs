@@ -19,6 +19,7 @@ use super::errors;
 use super::native::{BatchConsumer, Item};
 use super::publisher::Member;
 use super::settings::KafkaSettings;
+use crate::task::headers::Headers;
 use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, WorldError};
 
 pub(super) mod assignment;
@@ -208,7 +209,7 @@ impl Group {
 
     fn read(&mut self, max: usize, wait: Duration, each: &mut dyn FnMut(Arrival<'_>)) -> Result<(), WorldError> {
         self.client.fill(max, wait);
-        let mut failed: Option<(PartitionId, RDKafkaErrorCode, String)> = None;
+        let (mut failed, mut headers) = (None::<(PartitionId, RDKafkaErrorCode, String)>, Vec::new());
         while let Some(item) = self.client.peek() {
             // librdkafka may have skipped what it could not read.
             let is_behind_failure = failed.as_ref().is_some_and(|(partition, ..)| *partition == item.partition());
@@ -222,6 +223,7 @@ impl Group {
                         timestamp: record.timestamp,
                         key: record.key,
                         payload: record.payload,
+                        headers: Headers::pack(record.headers.iter(), &mut headers),
                     }));
                 }
                 Item::End { partition, offset } => {

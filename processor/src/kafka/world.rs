@@ -11,6 +11,7 @@ use super::group::Group;
 use super::publisher::{Librdkafka, Publisher};
 use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
+use crate::task::headers::Headers;
 use crate::task::world::{
     Arrival, Input, Logged, Offset, PartitionId, Rebalance, Stores, Transaction, World, WorldError,
 };
@@ -172,6 +173,7 @@ impl<T: Stores> World for KafkaWorld<T> {
                 timestamp: record.timestamp,
                 key: record.key,
                 payload: record.payload,
+                headers: Headers::default(),
             });
         })
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use tocsin_core::time::Millis;
 
+use super::headers::Headers;
 use super::world::{Arrival, Input, Offset, PartitionId};
 
 /// A queue of arrivals that owns their bytes.
@@ -22,6 +23,7 @@ enum Held {
         timestamp: Option<Millis>,
         key: Option<Range<usize>>,
         payload: Option<Range<usize>>,
+        headers: Range<usize>,
     },
     End {
         partition: PartitionId,
@@ -42,10 +44,11 @@ impl Inbox {
     pub fn push(&mut self, arrival: Arrival<'_>) {
         let held = match arrival {
             Arrival::End { partition, offset } => Held::End { partition, offset },
-            Arrival::Record(Input { partition, offset, timestamp, key, payload }) => {
+            Arrival::Record(Input { partition, offset, timestamp, key, payload, headers }) => {
                 let key = key.map(|key| self.keep(key));
                 let payload = payload.map(|payload| self.keep(payload));
-                Held::Record { partition, offset, timestamp, key, payload }
+                let headers = self.keep(headers.bytes());
+                Held::Record { partition, offset, timestamp, key, payload, headers }
             }
         };
         self.arrivals.push_back(held);
@@ -55,12 +58,13 @@ impl Inbox {
     pub fn pop(&mut self) -> Option<Arrival<'_>> {
         let arrival = match self.arrivals.pop_front()? {
             Held::End { partition, offset } => Arrival::End { partition, offset },
-            Held::Record { partition, offset, timestamp, key, payload } => Arrival::Record(Input {
+            Held::Record { partition, offset, timestamp, key, payload, headers } => Arrival::Record(Input {
                 partition,
                 offset,
                 timestamp,
                 key: key.map(|range| &self.bytes[range]),
                 payload: payload.map(|range| &self.bytes[range]),
+                headers: Headers::packed(&self.bytes[headers]),
             }),
         };
         Some(arrival)

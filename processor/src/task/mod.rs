@@ -7,6 +7,7 @@
 mod adoption;
 mod base;
 pub mod cache;
+pub mod headers;
 mod idle;
 pub mod inbox;
 mod intake;

@@ -1,5 +1,6 @@
 //! What has been found and not yet published.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tocsin_core::alert::{Transition, TransitionKind};
@@ -58,19 +59,21 @@ pub struct DeadLetter<'a> {
 }
 
 impl DeadLetter<'_> {
-    /// The record as it came, with headers that say why it is here and where it was.
+    /// The record as it came, with headers that say why it is here and where it was, before those that it had.
     #[must_use]
     pub fn outgoing(&self) -> Outgoing {
         let text = |text: &str| text.as_bytes().to_vec();
-        let Input { partition, offset, timestamp, key, payload } = self.record;
-        let mut headers = vec![
-            ("tocsin.reason", text(self.reason)),
-            ("tocsin.message", text(self.message)),
-            (LETTER_TOPIC, text(self.topic)),
-            (LETTER_PARTITION, text(&partition.to_string())),
-            (LETTER_OFFSET, text(&offset.to_string())),
+        let Input { partition, offset, timestamp, key, payload, headers: own } = self.record;
+        let mut headers: Vec<(Cow<'static, str>, Vec<u8>)> = vec![
+            ("tocsin.reason".into(), text(self.reason)),
+            ("tocsin.message".into(), text(self.message)),
+            (LETTER_TOPIC.into(), text(self.topic)),
+            (LETTER_PARTITION.into(), text(&partition.to_string())),
+            (LETTER_OFFSET.into(), text(&offset.to_string())),
         ];
-        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp", text(&timestamp.to_string()))));
+        headers.extend(timestamp.map(|timestamp| ("tocsin.timestamp".into(), text(&timestamp.to_string()))));
+        let owned = |bytes| Cow::Owned(String::from_utf8_lossy(bytes).into_owned());
+        headers.extend(own.iter().map(|(name, value)| (owned(name), value.to_vec())));
         Outgoing { key: key.unwrap_or_default().to_vec(), payload: payload.map(<[u8]>::to_vec), headers }
     }
 }
@@ -91,8 +94,8 @@ impl Outbox {
 
     /// Adds a dead letter.
     pub fn dead_letter(&mut self, letter: &DeadLetter<'_>) {
-        let Input { partition, offset, payload, .. } = letter.record;
-        self.bytes += payload.map_or(0, <[u8]>::len);
+        let Input { partition, offset, payload, headers, .. } = letter.record;
+        self.bytes += payload.map_or(0, <[u8]>::len) + headers.bytes().len();
         self.told.dead_letters.push((letter.reason, partition, offset, letter.message.into()));
         self.dead_letters.push(letter.outgoing());
     }

@@ -3,11 +3,13 @@
 //! The real world is Kafka, RocksDB and the machine's clock; a simulated one can be put in its place, and the loop does
 //! not know.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
 use tocsin_core::time::Millis;
 
+use super::headers::Headers;
 use super::rulebook::Generation;
 use crate::codec::rows::Position;
 use crate::store::{Store, StoreError};
@@ -26,6 +28,8 @@ pub struct Input<'a> {
     pub timestamp: Option<Millis>,
     pub key: Option<&'a [u8]>,
     pub payload: Option<&'a [u8]>,
+    /// Those of a record that may become a dead letter; a replay does without.
+    pub headers: Headers<'a>,
 }
 
 /// What polling brings.
@@ -54,7 +58,7 @@ pub struct Outgoing {
     pub key: Vec<u8>,
     /// `None`: the record has no value, which is not the same as an empty one.
     pub payload: Option<Vec<u8>>,
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 /// What is published together or not at all.

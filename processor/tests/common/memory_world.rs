@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tocsin::store::{Batch, Column, MemoryStore, Store, StoreError};
+use tocsin::task::headers::Headers;
 use tocsin::task::world::{
     Arrival, CheckpointFacts, Fetched, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Stores, Transaction,
     World, WorldError,
@@ -253,6 +254,7 @@ fn input(partition: PartitionId, offset: usize, event: &Event) -> Input<'_> {
         timestamp: Some(event.timestamp),
         key: event.key.as_deref(),
         payload: event.payload.as_deref(),
+        headers: Headers::default(),
     }
 }
 

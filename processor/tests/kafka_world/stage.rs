@@ -232,7 +232,7 @@ pub fn alert(customer: &str) -> Outgoing {
     Outgoing {
         key: customer.as_bytes().to_vec(),
         payload: Some(format!("alert for {customer}").into_bytes()),
-        headers: vec![("content-type", b"application/json".to_vec())],
+        headers: vec![("content-type".into(), b"application/json".to_vec())],
     }
 }
 

@@ -63,7 +63,8 @@ fn rules() -> PathBuf {
 /// All events of a shop, dealt with by a program that is gone; and its configuration.
 fn done(stage: &Stage) -> PathBuf {
     let events = data::shop(EVENTS);
-    let bad = Written(json!({"key": "c", "value": "no event", "timestamp": 1_700_000_000_000_i64, "partition": 2}));
+    let bad = Written(json!({"key": "c", "value": "no event", "timestamp": 1_700_000_000_000_i64, "partition": 2,
+        "headers": [["traceparent", "00-01"]]}));
     stage.produce(3, "murmur2_random", events.iter().map(data::Event::record).chain([bad]));
     let app = App::start_ready(stage, &rules(), &SETTINGS);
     app.await_input(EVENTS + 1);

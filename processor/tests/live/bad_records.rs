@@ -62,7 +62,8 @@ fn bad_records_become_dead_letters_and_the_rest_is_judged() {
     let mut records = vec![good(0)];
     for (number, (_, key, value)) in bad.iter().enumerate() {
         let value = value.as_deref().map_or(Value::Null, readable);
-        let record = json!({"key": key, "value": value, "timestamp": AT, "partition": 1});
+        let record =
+            json!({"key": key, "value": value, "timestamp": AT, "partition": 1, "headers": own_headers(number)});
         records.push(Written(record));
         records.push(good(number + 1));
     }
@@ -80,6 +81,12 @@ fn bad_records_become_dead_letters_and_the_rest_is_judged() {
     let customers: BTreeSet<_> = stage.read("alerts").iter().map(|alert| alert["key"].to_string()).collect();
     assert_eq!(customers, (0..=bad.len()).map(|number| format!("\"good-{number}\"")).collect());
     check_letters(&stage, &bad);
+}
+
+/// A record's own headers: the first has none.
+fn own_headers(number: usize) -> Value {
+    let header = json!(["traceparent", number.to_string()]);
+    Value::Array(vec![header; number.min(2)])
 }
 
 fn reasons(bad: &[Bad]) -> BTreeMap<&str, usize> {
@@ -108,6 +115,8 @@ fn check_letters(stage: &Stage, bad: &[Bad]) {
         assert_eq!(header(letter, "tocsin.partition"), "1");
         assert_eq!(header(letter, "tocsin.timestamp"), AT.to_string());
         assert!(header(letter, "tocsin.message").len() > 10, "{letter}");
+        let own = letter["headers"].as_array().unwrap().iter().skip(6).cloned().collect();
+        assert_eq!(Value::Array(own), own_headers(number), "{letter}");
         assert_eq!(letter["key"], key.map_or(Value::Null, Value::from), "{letter}");
         assert_eq!(letter["value"], value.as_deref().map_or(Value::Null, readable), "{letter}");
     }

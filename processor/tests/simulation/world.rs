@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tocsin::codec::journal::JournalRecord;
 use tocsin::kafka::KafkaSettings;
 use tocsin::kafka::protocol::{Assignment, Member, Membership, Publisher, objection, objection_to_clock};
+use tocsin::task::headers::Headers;
 use tocsin::task::world::{Arrival, Input, Logged, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
 use tocsin_core::time::Millis;
 
@@ -83,6 +84,7 @@ fn input(partition: PartitionId, offset: Offset, entry: &Entry) -> Input<'_> {
         timestamp: Some(entry.timestamp),
         key: data.key.as_deref(),
         payload: data.payload.as_deref(),
+        headers: Headers::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! librdkafka's transactional producer.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -51,8 +52,9 @@ impl Producer for BaseProducer<Reports> {
         (message.key, message.payload, message.partition) =
             (Some(key).filter(|key| !key.is_empty()), payload, partition);
         if !headers.is_empty() {
-            let add =
-                |owned: OwnedHeaders, (key, value): &(&str, Vec<u8>)| owned.insert(Header { key, value: Some(value) });
+            let add = |owned: OwnedHeaders, (key, value): &(Cow<'_, str>, Vec<u8>)| {
+                owned.insert(Header { key, value: Some(value) })
+            };
             message.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), add));
         }
         BaseProducer::send(self, message).map_err(|(error, _)| error.into())

@@ -3,6 +3,7 @@
 //! librdkafka is behind it; the simulation puts a producer of its own there, so that the rules of [`super`] meet every way
 //! in which a broker can answer.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -90,7 +91,7 @@ pub struct Addressed<'a> {
     /// Empty: none.
     pub key: &'a [u8],
     pub payload: Option<&'a [u8]>,
-    pub headers: &'a [(&'static str, Vec<u8>)],
+    pub headers: &'a [(Cow<'static, str>, Vec<u8>)],
     pub mark: Mark,
 }
 

@@ -1,5 +1,6 @@
 //! One partition of a topic: records, markers of transactions, and what a reader of committed records may see.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tocsin::task::world::Offset;
@@ -22,7 +23,7 @@ pub struct Entry {
 pub struct Data {
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug, Default)]

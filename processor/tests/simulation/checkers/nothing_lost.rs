@@ -7,6 +7,7 @@
 //! or withheld wrongly shows as a difference. The journal says *when* rules changed and clocks ticked; it cannot excuse an
 //! event that it passed over, since offsets alone say which events were there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tocsin::codec::journal::{JournalRecord, Step};
@@ -72,7 +73,7 @@ pub fn check(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecor
 }
 
 fn letters(log: &crate::broker::log::Log, partition: PartitionId, truth: &Truth) {
-    let header = |headers: &[(&'static str, Vec<u8>)], name: &str| {
+    let header = |headers: &[(Cow<'static, str>, Vec<u8>)], name: &str| {
         let found = headers.iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
     };
