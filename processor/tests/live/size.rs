@@ -12,7 +12,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
@@ -109,9 +111,15 @@ fn coming_back_takes_no_longer_with_more_state() {
     upstream = load.stop();
     let lag = Instant::now();
     let all = upstream.sent.load(Relaxed);
-    until("the end of the backlog", || app.get("/readyz").0 == 200 && app.metric("tocsin_lag_records", "") == 0.0);
+    let looker = looker(&stage);
+    until("the end of the backlog", || committed(&stage, &looker) == all);
     println!("all {all} events are taken in {:?} after the last of them", lag.elapsed());
-    app.stop();
+    // A clean stop takes a last checkpoint of each partition, which lasts as long as there is much that is new.
+    let asked_to_stop = Instant::now();
+    app.signal("-TERM");
+    let (code, log) = app.await_end();
+    assert_eq!(code, Some(0), "{log}");
+    println!("stopped cleanly, with a last checkpoint of what is new, after {:?}", asked_to_stop.elapsed());
     if megabytes > AUDITED {
         println!("not audited: that would need as much disk again");
         return;
@@ -194,6 +202,21 @@ fn first_live_event(app: &App) -> Instant {
 fn await_all(app: &App, upstream: &Upstream, before: u64) {
     let wanted = (upstream.sent.load(Relaxed) - before) as usize;
     until("all events", || app.taken_in() >= wanted);
+}
+
+/// Who asks for the group's offsets, and is no member of it.
+fn looker(stage: &Stage) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &stage.broker.bootstrap).set("group.id", stage.name);
+    config.create().unwrap()
+}
+
+/// Events before the group's offsets.
+fn committed(stage: &Stage, looker: &BaseConsumer) -> u64 {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_range(&stage.topic("events"), 0, 2);
+    let Ok(found) = looker.committed_offsets(list, Duration::from_secs(5)) else { return 0 };
+    found.elements().iter().filter_map(|element| element.offset().to_raw()).map(|offset| offset.max(0) as u64).sum()
 }
 
 fn bytes_of(folder: &Path) -> u64 {
