@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset as Position, TopicPartitionList};
 use tocsin::kafka::KafkaSettings;
-use tocsin::task::world::{Offset, World};
+use tocsin::task::world::{Offset, World, WorldError};
 
 use super::stage::{
     Asked as _, PATIENCE, Seen, Stage, admin, assert_fatal, shared, start_assigned, transaction, wait, write,
@@ -156,6 +156,8 @@ fn what_another_producer_left_open_is_waited_for() {
         upstream.abort_transaction(PATIENCE).unwrap();
     });
     let started = Instant::now();
+    let bounds = world.journal_bounds(0);
+    assert!(matches!(bounds, Err(WorldError::Pending(_))), "{bounds:?}");
     assert_eq!(world.journal_after(0, -1).unwrap().len(), 1);
     assert!(started.elapsed() > Duration::from_secs(1));
     ending.join().unwrap();

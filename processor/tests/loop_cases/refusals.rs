@@ -71,10 +71,11 @@ fn a_record_that_is_missing_or_repeated_is_noticed() {
     }
 }
 
-/// The numbers go on, and what the record does could be done; but it was done from somewhere else.
+/// What the record does could be done; but it was done from somewhere else, or there was one before it.
 #[test]
-fn a_record_that_begins_elsewhere_is_refused_though_its_number_is_right() {
-    let elsewhere: [fn(&mut JournalRecord); 3] = [
+fn a_record_that_begins_elsewhere_or_has_another_number_is_refused() {
+    let elsewhere: [fn(&mut JournalRecord); 4] = [
+        |record| record.sequence += 1,
         |record| record.from.watermark = record.from.watermark.map(|watermark| watermark - 1),
         |record| record.from.offsets[0].next += 1,
         |record| record.from.sweep = Some("c".into()),

@@ -42,8 +42,6 @@ impl<W: World> Worker<W> {
             self.restoring.begin(self.number, &self.shared, partition, now);
             return Err(error);
         }
-        // What was read before that may lie further on; it will come again.
-        self.inbox.forget(|other| other == partition);
         RestoreDone { topic: &self.shared.topic, partition, took, replayed }.emit(&self.shared.metrics);
         gauges.set_generation(task.core.generation);
         self.tasks.insert(partition, Running { task, gauges });
