@@ -22,7 +22,7 @@ impl<'a> Headers<'a> {
 
     /// What [`Self::bytes`] gave.
     #[must_use]
-    pub fn packed(bytes: &'a [u8]) -> Self {
+    pub const fn packed(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 

@@ -42,10 +42,10 @@ fn coming_back_takes_no_longer_with_more_state() {
     let megabytes: u64 = asked.unwrap_or(15);
     let rules = stage.write("rules.yaml", RULES);
     let mut upstream = Upstream::new(&stage);
-    let state = stage.path("state");
-    let run = |state: &Path, more: &[(&str, &str)]| {
+    let home = stage.path("state");
+    let run = |folder: &Path, more: &[(&str, &str)]| {
         let own = [
-            ("state_dir", state.to_str().unwrap()),
+            ("state_dir", folder.to_str().unwrap()),
             ("time.idle_after", "never"),
             ("workers", "2"),
             ("kafka.session_timeout", "10s"),
@@ -54,35 +54,35 @@ fn coming_back_takes_no_longer_with_more_state() {
         App::start(&stage, &rules, &[&own, more].concat())
     };
 
-    let app = run(&state, &[]);
+    let app = run(&home, &[]);
     let started = Instant::now();
-    while bytes_of(&state) < megabytes * 1_000_000 {
+    while bytes_of(&home) < megabytes * 1_000_000 {
         upstream.fill(CHUNK);
         await_all(&app, &upstream, 0);
     }
     let customers = upstream.customers;
     thread::sleep(Duration::from_secs(2));
     app.stop();
-    println!("state: {} MB, {customers} customers, filled in {:?}", bytes_of(&state) / 1_000_000, started.elapsed());
+    println!("state: {} MB, {customers} customers, filled in {:?}", bytes_of(&home) / 1_000_000, started.elapsed());
 
     // What it does at most with events that concern this state, so that half of that is half load.
     let backlog = if asked.is_some() { 60_000 } else { 5_000 };
     let before = upstream.sent.load(Relaxed);
     upstream.load(backlog);
-    let app = run(&state, &[]);
+    let app = run(&home, &[]);
     let began = first_live_event(&app);
     await_all(&app, &upstream, before);
     let rate = backlog as f64 / began.elapsed().as_secs_f64();
     println!("full load: {rate:.0} events/s; half load: {:.0}", rate / 2.0);
     app.stop();
 
-    let mut app = run(&state, &[]);
+    let mut app = run(&home, &[]);
     let load = Load::start(upstream, rate / 2.0);
     first_live_event(&app);
     for _ in 0..KILLS {
         thread::sleep(Duration::from_secs(3));
         app.kill();
-        app = run(&state, &[]);
+        app = run(&home, &[]);
         let comeback = Comeback::of(&app);
         println!("killed, and back by itself: {comeback}");
         if asked.is_none() {
@@ -95,13 +95,13 @@ fn coming_back_takes_no_longer_with_more_state() {
     let checkpoints =
         [("checkpoint.url", url.as_str()), ("checkpoint.interval", if asked.is_some() { "20s" } else { "5s" })];
     app.kill();
-    app = run(&state, &checkpoints);
+    app = run(&home, &checkpoints);
     let uploaded = || told(&app, "checkpoint uploaded").count();
     let started = Instant::now();
     until("checkpoints of all partitions", || uploaded() >= 3);
     println!("checkpoints of all partitions after {:?}", started.elapsed());
     app.kill();
-    fs::remove_dir_all(&state).unwrap();
+    fs::remove_dir_all(&home).unwrap();
     let elsewhere = stage.path("elsewhere");
     let app = run(&elsewhere, &checkpoints[..1]);
     let comeback = Comeback::of(&app);
