@@ -284,6 +284,7 @@ impl Engine {
         Details {
             values: values::owned(lets, at),
             customer: customer.attributes.clone(),
+            trigger: None,
             evidence: evidence::evidence(&self.set, rule, customer, at),
         }
     }
