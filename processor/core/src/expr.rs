@@ -324,7 +324,9 @@ impl TextTest {
 }
 
 impl FieldRef {
-    fn of<'a>(&'a self, record: Record<'a>) -> Value<'a> {
+    /// The field of this event, null if it lacks it.
+    #[must_use]
+    pub fn of<'a>(&'a self, record: Record<'a>) -> Value<'a> {
         match self {
             Self::Slot(slot) => record.field(*slot),
             Self::Extra(name) => record.extra(name),

@@ -34,9 +34,10 @@ mod yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use tocsin_core::event::Catalog;
 use tocsin_core::rule::{RuleKey, RuleSet};
-use tocsin_core::time::Duration;
+use tocsin_core::time::{DAY, Duration};
 
 pub use changes::Changes;
 pub use problem::{LoadError, LoadErrors, Problem};
@@ -51,6 +52,14 @@ use rule::Id;
 pub struct Limits {
     /// How long events are kept, in milliseconds: no window may reach back further.
     pub history: Duration,
+    /// Of dates whose rule names none.
+    pub timezone: Tz,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { history: 400 * DAY, timezone: Tz::UTC }
+    }
 }
 
 /// A rule set that may be put in force.
@@ -86,7 +95,7 @@ pub fn load(sources: &[Source], catalog: &Catalog, limits: &Limits) -> Result<Lo
     let mut taken = Taken::default();
     for source in ordered {
         let before = problems.len();
-        let mut reader = Reader { catalog, history: limits.history, source, problems: &mut problems };
+        let mut reader = Reader { catalog, limits, source, problems: &mut problems };
         read_file(&mut reader, &mut loaded, &mut taken);
         // A condition over several types of event is checked once for each, with the same result.
         problems[before..].sort_by(|a, b| (a.line, a.column, &a.reason).cmp(&(b.line, b.column, &b.reason)));

@@ -4,18 +4,17 @@ use tocsin_core::event::Catalog;
 use tocsin_core::expr::Expr;
 use tocsin_core::time::{Duration, parse_duration};
 
-use super::Source;
 use super::names::{Names, Part};
 use super::problem::{Complaint, Position, Problem, quoted};
 use super::syntax::{self, Fault};
 use super::yaml::{self, Entry, Node, Scalar, Value};
+use super::{Limits, Source};
 use super::{canonical, lower, names};
 
 /// One file on its way into the rule set.
 pub(super) struct Reader<'a> {
     pub catalog: &'a Catalog,
-    /// How long events are kept: the longest window there can be.
-    pub history: Duration,
+    pub limits: &'a Limits,
     pub source: &'a Source,
     pub problems: &'a mut Vec<Problem>,
 }

@@ -1,7 +1,7 @@
 //! One rule of a file.
 
 use tocsin_core::alert::Severity;
-use tocsin_core::rule::{Let, Rule, RuleKey, RuleSet};
+use tocsin_core::rule::{Let, Rule, RuleKey, RuleSet, Subject};
 use tocsin_core::time::Duration;
 
 use super::canonical;
@@ -93,6 +93,7 @@ fn condition_rule(
         key: RuleKey::of(id),
         version: canonical::version(&decides.join("\n")),
         description: description.map(|text| text.text.as_str().into()),
+        subject: Subject::Customer,
         scope: scope.map(|condition| condition.expr),
         lets,
         require: require.map(|condition| condition.expr),

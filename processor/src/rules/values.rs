@@ -1,7 +1,7 @@
 //! The values under `let`: which there are, and how each is read.
 
 use tocsin_core::event::{EventType, FieldId, FieldKind, stable_hash};
-use tocsin_core::rule::{Aggregate, LetSource, RuleSet, Selected, Selector, Silence, Window};
+use tocsin_core::rule::{Aggregate, LetSource, RuleSet, Selected, Selector, Silence, Span, Window};
 use tocsin_core::time::{Duration, format_duration};
 
 use super::canonical;
@@ -124,7 +124,8 @@ fn value(reader: &mut Reader<'_>, entry: &Entry, set: &mut RuleSet) -> Option<(N
             let (selection, over, offset) = (selection?, over?, offset?);
             let (selector, canonical) = selector(reader, &selection, get(entries, "where"))?;
             let canonical = format!("({} {over} {offset} {canonical})", kind.key);
-            let place = place_of(&mut set.windows, Window { aggregate, selector, over, offset });
+            let place =
+                place_of(&mut set.windows, Window { aggregate, selector, span: Span::Sliding { over, offset } });
             (NamedKind::Value(Kind::Number), canonical, LetSource::Window(place))
         }
         Make::Silence => {
@@ -339,8 +340,8 @@ fn offset(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Duration> {
 fn check_history(reader: &mut Reader<'_>, entries: &[Entry], over: Option<Duration>, offset: Option<Duration>) {
     let (Some(node), Some(over), Some(offset)) = (get(entries, "over"), over, offset) else { return };
     let reach = over + offset;
-    if reach > reader.history {
-        let (reach, history) = (format_duration(reach), format_duration(reader.history));
+    if reach > reader.limits.history {
+        let (reach, history) = (format_duration(reach), format_duration(reader.limits.history));
         reader.complain(
             node.at,
             format!("the window reaches back {reach}, but events are kept for {history} (`history`)"),

@@ -21,8 +21,8 @@ use super::schemas::Schemas;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use tocsin_core::alert::{Details, Severity, Transition};
-use tocsin_core::event::{FieldId, PROFILE};
-use tocsin_core::expr::AttributeRef;
+use tocsin_core::event::{FieldId, PROFILE, Record};
+use tocsin_core::expr::{AttributeRef, FieldRef};
 use tocsin_core::rule::{Rule, Task, Template};
 use tocsin_core::time::{LATEST, Millis};
 use tocsin_core::value::OwnedValue;
@@ -108,6 +108,18 @@ impl<'a> Facts<'a> {
     /// The named values of the rule, in its order.
     fn values(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a OwnedValue)> {
         self.rule.lets.iter().map(|named| &*named.name).zip(&self.details.values)
+    }
+
+    /// How long ago the item was opened.
+    fn age(&self) -> Option<OwnedValue> {
+        let trigger = self.details.trigger.as_ref()?;
+        Some(OwnedValue::Duration((self.transition.occurred_at - trigger.occurred_at) as f64))
+    }
+
+    /// A field of the event that opened the item.
+    fn trigger_field(&self, field: &FieldRef) -> OwnedValue {
+        let record = self.details.trigger.as_ref().and_then(|trigger| Record::parse(&trigger.record));
+        record.map_or(OwnedValue::Null, |record| field.of(record).to_owned())
     }
 
     /// The customer's attribute of that name, if it is known.

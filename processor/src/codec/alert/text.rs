@@ -27,6 +27,8 @@ pub(super) fn render(facts: &Facts<'_>, language: &str, template: &Template) -> 
                 let value = facts.details.customer.value(name).to_owned();
                 text.push_str(&shown(&value, language));
             }
+            TemplatePart::Trigger(field) => text.push_str(&shown(&facts.trigger_field(field), language)),
+            TemplatePart::Age => text.push_str(&shown(&facts.age().unwrap_or(OwnedValue::Null), language)),
             TemplatePart::Severity => text.push_str(facts.transition.severity.name()),
             TemplatePart::CustomerId => text.push_str(&facts.transition.customer_id),
             TemplatePart::RuleId => text.push_str(&facts.rule.id),

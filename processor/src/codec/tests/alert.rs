@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tocsin_core::alert::{Details, Episode, Reason, Severity, Transition, TransitionKind};
 use tocsin_core::attributes::Attribute;
 use tocsin_core::expr::AttributeRef;
-use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, Task, Template, TemplatePart};
+use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, Subject, Task, Template, TemplatePart};
 use tocsin_core::time::{DAY, HOUR};
 use tocsin_core::value::OwnedValue;
 
@@ -51,6 +51,7 @@ fn rule(presentation: Presentation) -> Arc<Rule> {
         key: RuleKey::of("complaint-burst"),
         version: "5f3a".into(),
         description: None,
+        subject: Subject::Customer,
         scope: None,
         lets: ["complaints", "quiet", "spent", "share"].map(named).into(),
         require: None,
@@ -84,6 +85,7 @@ fn transition() -> Transition {
                 OwnedValue::Null,
                 OwnedValue::Number(0.25),
             ],
+            trigger: None,
             customer: [
                 slot(1, "anna@example.com"),
                 slot(4, "gold"),

@@ -36,10 +36,8 @@ pub(super) fn source(name: &str, text: &str) -> Source {
     Source { name: name.to_owned(), text: text.to_owned() }
 }
 
-const LIMITS: Limits = Limits { history: 400 * tocsin_core::time::DAY };
-
 pub(super) fn load_text(text: &str) -> Result<LoadedRules, LoadErrors> {
-    load(&[source("r.yaml", text)], &catalog(), &LIMITS)
+    load(&[source("r.yaml", text)], &catalog(), &Limits::default())
 }
 
 /// What is wrong with a file, each without the file's name.

@@ -31,16 +31,14 @@ fn windows_and_silences_are_read() {
         Window {
             aggregate: Aggregate::Count,
             selector: Selector { types: vec![selected("complaint", None, Some(filter))] },
-            over: 7 * DAY,
-            offset: 0,
+            span: Span::Sliding { over: 7 * DAY, offset: 0 },
         },
         Window {
             aggregate: Aggregate::Sum,
             selector: Selector {
                 types: vec![selected("purchase", Some(0), None), selected("feedback", Some(3), None)],
             },
-            over: DAY + DAY / 2,
-            offset: 30 * DAY,
+            span: Span::Sliding { over: DAY + DAY / 2, offset: 30 * DAY },
         },
     ];
     assert_eq!(set.windows, windows);
