@@ -3,7 +3,9 @@
 //! ```text
 //!  source      files -> texts
 //!  yaml        text -> a tree that knows its places
-//!  rule        one rule: kinds (which keys), values (`let`), texts (summaries, recipients)
+//!  rule        one rule: kinds (which keys), values (`let`), levels, texts (summaries, recipients)
+//!  items       what a `trigger` adds: tracker (what opens, what closes), when an item is judged
+//!  dates       what a `date` adds
 //!  syntax      an expression as CEL writes it, cut down to the subset
 //!  lower       its names become slots, its kinds are checked: names, typing
 //!  canonical   what it says as text, to be hashed: rule versions, keys of silences
@@ -16,7 +18,10 @@
 
 mod canonical;
 mod changes;
+mod dates;
+mod items;
 mod kinds;
+mod levels;
 mod lower;
 mod names;
 mod problem;
@@ -27,6 +32,7 @@ mod syntax;
 mod syntax_errors;
 mod templates;
 mod texts;
+mod tracker;
 mod typing;
 mod values;
 mod yaml;

@@ -5,6 +5,7 @@ use tocsin_core::event::{Catalog, Field, FieldKind};
 use super::*;
 
 mod changes;
+mod items;
 mod refusals;
 mod whole;
 
