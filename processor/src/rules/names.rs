@@ -1,6 +1,6 @@
 //! What the names in expressions and texts stand for.
 
-use tocsin_core::event::{Catalog, EventType, PROFILE};
+use tocsin_core::event::{Catalog, EventType, FieldId, PROFILE};
 use tocsin_core::expr::{AttributeRef, FieldRef};
 
 use super::problem::{Complaint, listed, quoted};
@@ -75,10 +75,28 @@ pub(super) fn attribute(catalog: &Catalog, name: &str) -> Result<(AttributeRef, 
     if COMMON.contains(&name) {
         return Err(Complaint::new(format!("`{name}` belongs to events and is no attribute of the customer")));
     }
-    Ok(match catalog.by_name(PROFILE).and_then(|profile| profile.field(name)) {
-        Some((slot, kind)) => (AttributeRef::Slot(slot), Kind::of_field(kind)),
+    let found = match catalog.by_name(PROFILE) {
+        Some(profile) => field(name, profile)?,
+        None => None,
+    };
+    Ok(match found {
+        Some((slot, kind)) => (AttributeRef::Slot(slot), kind),
         None => (AttributeRef::Extra(name.into()), Kind::Any),
     })
+}
+
+/// The field of a type that is called `name`, if there is one; one that is not kept is refused.
+pub(super) fn field(name: &str, of: &EventType) -> Result<Option<(FieldId, Kind)>, Complaint> {
+    let Some((slot, kind)) = of.field(name) else { return Ok(None) };
+    if of.fields.get(usize::from(slot)).is_some_and(|field| !field.kept) {
+        let reason = format!(
+            "the schema of `{}` says that {} is not kept (`tocsin.kept`), so no rule can use it",
+            of.name,
+            quoted(name)
+        );
+        return Err(reason.into());
+    }
+    Ok(Some((slot, Kind::of_field(kind))))
 }
 
 /// Whether the schema of `profile` has it; any other could be an extra.
@@ -109,8 +127,8 @@ pub(super) fn event_field(
         "occurred_at" => return Err("the time of events is bounded by `over` and `offset`, not in `where`".into()),
         _ => {}
     }
-    if let Some((slot, kind)) = of.field(name) {
-        return Ok(Some((FieldRef::Slot(slot), Kind::of_field(kind))));
+    if let Some((slot, kind)) = field(name, of)? {
+        return Ok(Some((FieldRef::Slot(slot), kind)));
     }
     if of.open {
         return Ok(Some((FieldRef::Extra(name.into()), Kind::Any)));
@@ -135,7 +153,7 @@ pub(super) fn key_field(name: &str, of: &EventType) -> Result<FieldRef, Complain
     if COMMON.contains(&name) {
         return Err(format!("`{name}` cannot name an item; without `by` each event has its own").into());
     }
-    match of.field(name) {
+    match field(name, of)? {
         Some((slot, _)) => Ok(FieldRef::Slot(slot)),
         None if of.open => Ok(FieldRef::Extra(name.into())),
         None => Err(no_field(name, &[of], std::iter::empty())),
@@ -150,7 +168,7 @@ pub(super) fn no_field<'a>(name: &str, all: &[&'a EventType], more: impl Iterato
         _ => format!("none of {} has a field {}", listed(&types), quoted(name)),
     };
     let mut valid: Vec<&str> = Vec::new();
-    for field in all.iter().flat_map(|event_type| &event_type.fields) {
+    for field in all.iter().flat_map(|event_type| &event_type.fields).filter(|field| field.kept) {
         if !valid.contains(&&*field.name) {
             valid.push(&field.name);
         }

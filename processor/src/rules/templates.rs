@@ -73,7 +73,7 @@ fn part(name: &str, known: Known<'_>, catalog: &Catalog) -> Result<TemplatePart,
     }
     let fields = |of: Option<&EventType>, base: &str| -> Vec<String> {
         let fields = of.map_or(&[][..], |of| &of.fields);
-        fields.iter().map(|field| format!("{base}.{}", field.name)).collect()
+        fields.iter().filter(|field| field.kept).map(|field| format!("{base}.{}", field.name)).collect()
     };
     let mut guesses = fields(catalog.by_name(PROFILE), "customer");
     let mut valid: Vec<&str> = known.lets.iter().map(|named| &*named.name).collect();

@@ -169,6 +169,14 @@ impl Schemas {
         Ok(())
     }
 
+    /// The same schemas, with every field kept: for who wants to see whole events.
+    #[must_use]
+    pub fn keeping_all(&self) -> Self {
+        let mut schemas = self.clone();
+        schemas.types.iter_mut().for_each(|schema| schema.plan.keep_all());
+        schemas
+    }
+
     /// The event types as the core knows them.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {

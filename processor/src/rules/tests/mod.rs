@@ -14,7 +14,7 @@ pub(super) fn catalog() -> Catalog {
     use FieldKind::{Bool, Decimal, Number, Text};
     let mut catalog = Catalog::default();
     let mut add = |name: &str, open: bool, fields: &[(&str, FieldKind)]| {
-        let field = |(name, kind): &(&str, FieldKind)| Field { name: (*name).into(), kind: *kind };
+        let field = |(name, kind): &(&str, FieldKind)| Field { name: (*name).into(), kind: *kind, kept: true };
         catalog.add(name, fields.iter().map(field).collect(), open).unwrap();
     };
     let texts = |names: &[&'static str]| names.iter().map(|name| (*name, Text)).collect::<Vec<_>>();

@@ -270,3 +270,28 @@ fn a_value_that_was_refused_is_blamed_once() {
         ],
     );
 }
+
+#[test]
+fn what_is_not_kept_is_beyond_rules() {
+    let mut catalog = Catalog::default();
+    let field = |name: &str, kept| Field { name: name.into(), kind: FieldKind::Text, kept };
+    let fields = || vec![field("page", true), field("text", false)];
+    catalog.add("visit", fields(), false).unwrap();
+    catalog.add("profile", fields(), true).unwrap();
+    let check = |lines: &str, expected: &[(&str, &str)]| {
+        let text = format!("rules:\n- id: a\n  {}\n", lines.replace('\n', "\n  "));
+        let errors = load(&[source("r.yaml", &text)], &catalog, &Limits::default()).unwrap_err();
+        let reason = |(at, of): &(&str, &str)| {
+            format!(
+                "r.yaml:{at}: the schema of `{of}` says that `text` is not kept (`tocsin.kept`), so no rule can use it"
+            )
+        };
+        assert_eq!(errors.to_string(), expected.iter().map(reason).collect::<Vec<_>>().join("\n"), "{lines}");
+    };
+    check("let: {n: {distinct: visit.text, over: 7d}}\nwhen: n > 3", &[("3:29", "visit")]);
+    check("let: {n: {count: visit, where: event.text == 'a', over: 7d}}\nwhen: n > 3", &[("3:34", "visit")]);
+    check("when: customer.text == 'a'", &[("3:9", "profile")]);
+    check("trigger: visit\nby: text\nwhen: trigger.text == 'a'", &[("4:7", "visit"), ("5:9", "visit")]);
+    check("date: customer.text", &[("3:9", "profile")]);
+    check("when: 'true'\nannotations: {summary: {en: '{{ customer.text }}'}}", &[("4:35", "profile")]);
+}

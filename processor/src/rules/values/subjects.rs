@@ -96,7 +96,11 @@ fn subject<'a>(reader: &mut Reader<'a>, kind: &ValueKind, node: &Node) -> Option
 fn needs_field(kind: &ValueKind, event_type: &EventType) -> String {
     let numbers = kind.about == About::Numbers;
     let a_field = if numbers { "a number field" } else { "a field" };
-    let fitting = event_type.fields.iter().filter(|field| !numbers || Kind::of_field(field.kind) == Kind::Number);
+    let fitting = event_type
+        .fields
+        .iter()
+        .filter(|field| field.kept)
+        .filter(|field| !numbers || Kind::of_field(field.kind) == Kind::Number);
     let fields: Vec<String> = fitting.map(|field| format!("{}.{}", event_type.name, field.name)).collect();
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     match fields.as_slice() {
@@ -113,15 +117,15 @@ fn field(
     event_type: &EventType,
     name: &str,
 ) -> Option<(FieldId, Kind)> {
-    let complaint = match event_type.field(name) {
-        Some((slot, holds)) => {
-            let holds = Kind::of_field(holds);
+    let complaint = match names::field(name, event_type) {
+        Ok(Some((slot, holds))) => {
             if kind.about != About::Numbers || holds == Kind::Number {
                 return Some((slot, holds));
             }
             format!("{} is {}; `{}` needs numbers", quoted(name), holds.name(), kind.key).into()
         }
-        None => names::no_field(name, &[event_type], std::iter::empty()),
+        Err(complaint) => complaint,
+        Ok(None) => names::no_field(name, &[event_type], std::iter::empty()),
     };
     let at = event_type.name.chars().count() + 1;
     reader.faults(node, scalar, vec![Fault { at, complaint }]);
