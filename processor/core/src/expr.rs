@@ -279,7 +279,7 @@ impl Running {
         match self {
             Self::Silence(place) => match scope.lets[place] {
                 LetValue::Since(since) => since,
-                _ => None,
+                LetValue::Still(_) => None,
             },
             Self::Age => scope.trigger.map(|(_, at)| at),
         }

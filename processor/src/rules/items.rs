@@ -6,7 +6,7 @@ use tocsin_core::rule::{Items, Tracker};
 use super::kinds::Kind;
 use super::names;
 use super::reader::{Reader, get};
-use super::tracker;
+use super::tracker::{self, Expire};
 use super::yaml::Entry;
 
 /// The type of event that opens an item.
@@ -34,13 +34,13 @@ pub(super) fn read(
         Some(node) => reader.duration("after", node),
         None => Some(0),
     };
-    let expire = tracker::expire(reader, entries);
+    let expire = Expire::read(reader, entries);
     let (moves, after, expire) = (moves?, after?, expire?);
     let judged_once = kind == Kind::Item;
-    let lasts = if judged_once { after } else { expire.unwrap_or(reader.limits.history) };
+    let lasts = if judged_once { after } else { expire.or(reader.limits.history) };
     // `after` and `expire` may change and the items stay: they are no part of the key.
     let key = stable_hash(&moves.canonical);
-    let canonical = format!("{} after {after} expire {}", moves.canonical, tracker::expire_text(expire));
+    let canonical = format!("{} after {after} expire {}", moves.canonical, expire.canonical());
     let tracker = Tracker { key, opens: moves.opens, closes: moves.closes, lasts };
     Some((Items { tracker, after, judged_once }, canonical))
 }

@@ -186,7 +186,7 @@ impl Names<'_> {
                 Complaint { reason, nearest: Some(format!("event.{name}")) }
             }
             Part::Where { key, .. } => {
-                reason.push_str(&format!("; `{key}` looks at fields of the event: event.status"));
+                reason = format!("{reason}; `{key}` looks at fields of the event: event.status");
                 reason.into()
             }
             Part::Scope => {

@@ -26,10 +26,7 @@ struct By<'n> {
 
 /// Reads `where`, `by` and `until`. Of an event type that was refused (`None`) only what is wrong with them.
 pub(super) fn read(reader: &mut Reader<'_>, opener: Option<&EventType>, entries: &[Entry]) -> Option<Moves> {
-    let by = match get(entries, "by") {
-        Some(node) => Some(reader.text("by", node).map(|text| By { name: &text.text, node })),
-        None => None,
-    };
+    let by = get(entries, "by").map(|node| reader.text("by", node).map(|text| By { name: &text.text, node }));
     let whole = !matches!(by, Some(None));
     let by = by.flatten();
     let opens = opener.and_then(|opener| {
@@ -116,18 +113,27 @@ fn closer(reader: &mut Reader<'_>, entry: &Entry, by: Option<&By<'_>>) -> Option
     Some((Mover { type_id: event_type.id, filter, by: key }, format!("{} {canonical}", event_type.name)))
 }
 
-/// `Some(None)` if it is left out.
-pub(super) fn expire(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Option<Duration>> {
-    let Some(node) = get(entries, "expire") else { return Some(None) };
-    let expire = reader.duration("expire", node)?;
-    if expire == 0 {
-        reader.complain(node.at, "what expires after 0s is never open");
-        return None;
-    }
-    Some(Some(expire))
-}
+/// How long something stays open at most. `None`: as long as events are kept.
+#[derive(Clone, Copy)]
+pub(super) struct Expire(Option<Duration>);
 
-/// As text, to be hashed. What is left out is not spelled out: it follows `history`, which is no part of a rule.
-pub(super) fn expire_text(expire: Option<Duration>) -> String {
-    expire.map_or_else(|| "-".to_owned(), |expire| expire.to_string())
+impl Expire {
+    pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Self> {
+        let Some(node) = get(entries, "expire") else { return Some(Self(None)) };
+        let expire = reader.duration("expire", node)?;
+        if expire == 0 {
+            reader.complain(node.at, "what expires after 0s is never open");
+            return None;
+        }
+        Some(Self(Some(expire)))
+    }
+
+    pub(super) fn or(self, history: Duration) -> Duration {
+        self.0.unwrap_or(history)
+    }
+
+    /// As text, to be hashed. What is left out is not spelled out: it follows `history`, which is no part of a rule.
+    pub(super) fn canonical(self) -> String {
+        self.0.map_or_else(|| "-".to_owned(), |expire| expire.to_string())
+    }
 }

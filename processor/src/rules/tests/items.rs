@@ -37,6 +37,7 @@ fn mover(name: &str, filter: Option<Expr>, by: Option<FieldRef>) -> Mover {
     Mover { type_id: Catalog::type_id(name), filter, by }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "an expression holds its operands boxed")]
 fn of_text(field: u16, text: &str) -> Box<[Expr; 2]> {
     Box::new([Expr::Event(FieldRef::Slot(field)), Expr::Constant(OwnedValue::Text(text.into()))])
 }

@@ -61,12 +61,12 @@ fn windows_and_silences_are_read() {
 
 #[test]
 fn every_aggregate_is_read() {
+    use Aggregate::{Avg, Count, Distinct, First, Last, Max, Median, MedianGap, Min, Stddev, Sum};
     let plain = ["count", "median_gap"].map(|key| format!("{key}: {{{key}: [purchase, score], over: 7d}}"));
     let of_fields = ["sum", "distinct", "avg", "min", "max", "median", "first", "last", "stddev"];
     let of_fields = of_fields.map(|key| format!("{key}: {{{key}: [purchase.quantity, score.value], over: 7d}}"));
     let set = set_of(&[&plain[..], &of_fields[..]].concat().join("\n"));
     let found: Vec<Aggregate> = set.windows.iter().map(|window| window.aggregate).collect();
-    use Aggregate::{Avg, Count, Distinct, First, Last, Max, Median, MedianGap, Min, Stddev, Sum};
     assert_eq!(found, [Count, MedianGap, Sum, Distinct, Avg, Min, Max, Median, First, Last, Stddev]);
     let types = |fields: [Option<FieldId>; 2]| Selector {
         types: vec![selected("purchase", fields[0], None), selected("score", fields[1], None)],

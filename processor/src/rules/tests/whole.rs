@@ -231,13 +231,41 @@ fn every_example_of_the_manual_loads() {
     }
 }
 
+const EVERY_OTHER_KIND: &str = r#"
+rules:
+  - id: complaint-unanswered
+    trigger: complaint
+    where: event.status == "opened"
+    by: ticket_id
+    after: 1h
+    until: [{complaint: 'event.status in ["answered", "resolved"]'}, {profile: event.ticket_id == "x"}]
+    expire: 90d
+    let: {n: {count: interaction, over: item}, m: {median_gap: [purchase, score], over: 7d, prior: true}}
+    levels: {medium: age >= hours(24) && m > days(1), high: age >= hours(48) && n < 2 && trigger.priority != "low"}
+    annotations: {summary: {en: "{{ trigger.category }} for {{ age }}"}}
+  - id: birthday
+    date: customer.birthday
+    lead: 3d
+    at: "09:00"
+    timezone: Asia/Shanghai
+    let: {o: {open: complaint, by: ticket_id, until: [{complaint: event.status == "resolved"}], expire: 9d}, l: {last: purchase.channel, over: 9d}}
+    when: o < 2 && l == "web"
+"#;
+
+#[test]
+fn every_other_kind_loads() {
+    let loaded = load_text(EVERY_OTHER_KIND).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((loaded.set.rules.len(), loaded.set.windows.len(), loaded.set.openings.len()), (2, 3, 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever a file holds, it is read or refused, and what is refused has a place within it.
     #[test]
-    fn no_file_brings_the_loader_down(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[-a-z0-9 \n:{}\\[\\]\"'!&*|>#,.?%=()$\u{feff}中]{0,6}"), 1..12)) {
-        let mut text: Vec<char> = COMPLAINT_BURST.chars().collect();
+    fn no_file_brings_the_loader_down(items: bool, cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[-a-z0-9 \n:{}\\[\\]\"'!&*|>#,.?%=()$\u{feff}中]{0,6}"), 1..12)) {
+        let whole = if items { EVERY_OTHER_KIND } else { COMPLAINT_BURST };
+        let mut text: Vec<char> = whole.chars().collect();
         for (at, length, put) in cuts {
             let at = at.index(text.len() + 1);
             let end = (at + length).min(text.len());
