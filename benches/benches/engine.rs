@@ -10,13 +10,12 @@ use tocsin::codec::schemas::Schemas;
 use tocsin::rules::{self, Limits, Source};
 use tocsin_benches::{RULES, lines};
 use tocsin_core::rule::RuleSet;
-use tocsin_core::time::DAY;
 
 const EVENTS: usize = 100_000;
 
 fn rule_set(schemas: &Schemas) -> Arc<RuleSet> {
     let source = Source { name: "bench.yaml".to_owned(), text: RULES.to_owned() };
-    match rules::load(&[source], schemas.catalog(), &Limits { history: 400 * DAY }) {
+    match rules::load(&[source], schemas.catalog(), &Limits::default()) {
         Ok(loaded) => Arc::new(loaded.set),
         Err(problems) => unreachable!("the rules of the bench load: {problems}"),
     }

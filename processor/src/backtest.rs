@@ -251,3 +251,6 @@ fn refuse(summary: &mut Summary, bad: BadLine, strict: bool) -> Result<(), Backt
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,9 @@ fn folder() -> PathBuf {
 fn run(input: impl BufRead, settings: &Settings) -> (String, Summary) {
     let schemas = Arc::new(Schemas::shipped());
     let sources = rules::read_sources(&folder().join("rules.yaml")).unwrap();
-    let rules = rules::load(&sources, schemas.catalog(), &Limits { history: settings.engine.history }).unwrap();
+    let rules =
+        rules::load(&sources, schemas.catalog(), &Limits { history: settings.engine.history, ..Limits::default() })
+            .unwrap();
     let mut out = Vec::new();
     let summary = backtest::run(Arc::new(rules.set), schemas, settings, input, &mut out, &mut |_| ()).unwrap();
     (String::from_utf8(out).unwrap(), summary)

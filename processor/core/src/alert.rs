@@ -128,10 +128,20 @@ pub struct Transition {
 pub struct Details {
     /// Every named value of the rule, in its order.
     pub values: Vec<OwnedValue>,
+    /// The event that opened the item, of a rule with a `trigger`.
+    pub trigger: Option<Trigger>,
     /// The customer's attributes.
     pub customer: crate::attributes::Attributes,
     /// Ids of the up to [`EVIDENCE`] latest events that the values counted, oldest first.
     pub evidence: Vec<Box<str>>,
+}
+
+/// The event that opened an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    pub occurred_at: Millis,
+    /// Its record; see [`crate::event::Record`].
+    pub record: Box<[u8]>,
 }
 
 /// Most events that an alert names as its evidence.

@@ -42,6 +42,8 @@ pub enum FieldKind {
 pub struct Field {
     pub name: Box<str>,
     pub kind: FieldKind,
+    /// Whether records have it. What is not kept is checked on arrival and no more: no rule can look at it.
+    pub kept: bool,
 }
 
 /// One type of event and the fields it may carry beside `id`, `type`, `customer_id` and `occurred_at`.

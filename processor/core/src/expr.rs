@@ -93,12 +93,10 @@ pub enum Running {
 }
 
 /// The value of one `let` at the instant that is judged.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LetValue {
-    Null,
-    Number(f64),
-    /// Milliseconds.
-    Duration(f64),
+    /// A value that stands still: number, duration, text, bool or null.
+    Still(OwnedValue),
     /// A silence: the instant it counts from, if there is one.
     Since(Option<Millis>),
 }
@@ -127,10 +125,8 @@ impl Expr {
     pub fn value<'a>(&'a self, scope: &Scope<'a>) -> Value<'a> {
         match self {
             Self::Constant(constant) => constant.borrow(),
-            Self::Let(place) => match scope.lets[*place] {
-                LetValue::Null => Value::Null,
-                LetValue::Number(x) => Value::Number(x),
-                LetValue::Duration(ms) => Value::Duration(ms),
+            Self::Let(place) => match &scope.lets[*place] {
+                LetValue::Still(value) => value.borrow(),
                 LetValue::Since(since) => since.map_or(Value::Null, |since| Value::Duration((scope.at - since) as f64)),
             },
             Self::Event(field) => scope.event.map_or(Value::Null, |record| field.of(record)),
@@ -283,7 +279,7 @@ impl Running {
         match self {
             Self::Silence(place) => match scope.lets[place] {
                 LetValue::Since(since) => since,
-                _ => None,
+                LetValue::Still(_) => None,
             },
             Self::Age => scope.trigger.map(|(_, at)| at),
         }
@@ -328,7 +324,9 @@ impl TextTest {
 }
 
 impl FieldRef {
-    fn of<'a>(&'a self, record: Record<'a>) -> Value<'a> {
+    /// The field of this event, null if it lacks it.
+    #[must_use]
+    pub fn of<'a>(&'a self, record: Record<'a>) -> Value<'a> {
         match self {
             Self::Slot(slot) => record.field(*slot),
             Self::Extra(name) => record.extra(name),

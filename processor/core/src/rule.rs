@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::alert::Severity;
 use crate::event::{FieldId, Record, TypeId, stable_hash};
-use crate::expr::{Expr, Scope};
+use crate::expr::{AttributeRef, Expr, FieldRef, Scope};
 use crate::time::{Duration, Millis};
 
 /// All rules in force, in the order in which they are judged: files by name, then position.
@@ -18,6 +18,8 @@ pub struct RuleSet {
     pub windows: Vec<Window>,
     /// The silences the rules ask for, each once.
     pub silences: Vec<Silence>,
+    /// What the `open` values of the rules count, each once.
+    pub openings: Vec<Tracker>,
 }
 
 /// One rule.
@@ -29,6 +31,8 @@ pub struct Rule {
     /// Hash of all that decides when the rule fires and resolves, in hexadecimal.
     pub version: Box<str>,
     pub description: Option<Box<str>>,
+    /// What an alert of the rule is about.
+    pub subject: Subject,
     /// Over attributes only; `None`: every customer.
     pub scope: Option<Expr>,
     pub lets: Vec<Let>,
@@ -55,6 +59,59 @@ impl RuleKey {
     }
 }
 
+/// What an alert is about: the kind of the rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    /// A condition of the customer.
+    Customer,
+    /// A rule with a `trigger`: each of its items by itself.
+    Item(Items),
+    /// A rule with a `date`.
+    Date(Occasion),
+}
+
+/// What makes the items of a rule with a `trigger`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Items {
+    /// Its `lasts` is `expire`, or `after` of items that are judged once.
+    pub tracker: Tracker,
+    /// From its trigger's time plus this on an item is judged.
+    pub after: Duration,
+    /// Without `until`: judged at its instant, and never again.
+    pub judged_once: bool,
+}
+
+/// What opens something, what closes it, and how long it stays open at most: items of a rule, or what an `open` value counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracker {
+    /// Stands for it in stored rows: a hash of what opens and what closes, as the rule writes it.
+    pub key: u64,
+    pub opens: Mover,
+    /// With `by`: an event of its key closes. Without: an event closes all that are open. Empty: nothing closes.
+    pub closes: Vec<Mover>,
+    /// An item is open up to, not including, its trigger's time plus this.
+    pub lasts: Duration,
+}
+
+/// Events that open or close items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mover {
+    pub type_id: TypeId,
+    pub filter: Option<Expr>,
+    /// Where the item's key is found. `None`: there is no `by`, the key is the triggering event's id.
+    pub by: Option<FieldRef>,
+}
+
+/// When a rule with a `date` fires: on the day that an attribute names, `lead_days` earlier, at a time of day somewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Occasion {
+    pub attribute: AttributeRef,
+    pub lead_days: u32,
+    /// Milliseconds from midnight.
+    pub at: Duration,
+    pub zone: chrono_tz::Tz,
+}
+
 /// A named value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Let {
@@ -62,26 +119,51 @@ pub struct Let {
     pub value: LetSource,
 }
 
-/// Where a named value comes from: a place in [`RuleSet::windows`] or [`RuleSet::silences`].
+/// Where a named value comes from: a place in [`RuleSet::windows`], [`RuleSet::silences`] or [`RuleSet::openings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LetSource {
     Window(usize),
     Silence(usize),
+    /// The number of items open.
+    Open(usize),
 }
 
-/// An aggregate over the events with `t - offset - over < occurred_at <= t - offset`.
+/// An aggregate over some of a customer's events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     pub aggregate: Aggregate,
     pub selector: Selector,
-    pub over: Duration,
-    pub offset: Duration,
+    pub span: Span,
+}
+
+/// Which events a window reaches, by time. Left-open, right-closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// `t - offset - over < occurred_at <= t - offset`
+    Sliding { over: Duration, offset: Duration },
+    /// `prior: true`: the same as of the item's trigger, and before it by (time, arrival).
+    Prior { over: Duration, offset: Duration },
+    /// `over: item`: after the item's trigger by (time, arrival), and up to t.
+    Item,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
     Count,
     Sum,
+    /// Number of different values of a field.
+    Distinct,
+    Avg,
+    Min,
+    Max,
+    Median,
+    /// Value of a field, of any kind, in the first or the last event.
+    First,
+    Last,
+    /// Of a sample.
+    Stddev,
+    /// Median of the times between neighbouring events.
+    MedianGap,
 }
 
 /// Time since the latest event that the selector takes.
@@ -103,7 +185,7 @@ pub struct Selector {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selected {
     pub type_id: TypeId,
-    /// The field that is aggregated; events that lack it are left out. `None` for `count` and `silence`.
+    /// The field that is aggregated; events that lack it are left out. `None` for `count`, `median_gap` and `silence`.
     pub field: Option<FieldId>,
     pub filter: Option<Expr>,
 }
@@ -136,12 +218,23 @@ impl Selected {
     }
 }
 
+impl Tracker {
+    /// Whether events of this type may open or close something.
+    #[must_use]
+    pub fn concerns(&self, type_id: TypeId) -> bool {
+        self.opens.type_id == type_id || self.closes.iter().any(|mover| mover.type_id == type_id)
+    }
+}
+
 impl Window {
     /// The bounds of the window at `t`: after the first, up to and including the second.
     #[inline]
     #[must_use]
     pub fn bounds(&self, t: Millis) -> (Millis, Millis) {
-        (t - self.offset - self.over, t - self.offset)
+        match self.span {
+            Span::Sliding { over, offset } | Span::Prior { over, offset } => (t - offset - over, t - offset),
+            Span::Item => (t, t),
+        }
     }
 }
 
@@ -152,6 +245,7 @@ impl Rule {
         let selects = |source: LetSource| match source {
             LetSource::Window(place) => set.windows[place].selector.selects_type(type_id),
             LetSource::Silence(place) => set.silences[place].selector.selects_type(type_id),
+            LetSource::Open(place) => set.openings[place].concerns(type_id),
         };
         self.lets.iter().any(|named| selects(named.value)) || (self.reads_attributes() && is_profile(type_id))
     }
@@ -215,7 +309,11 @@ pub enum TemplatePart {
     /// A named value of the rule, by its place.
     Let(usize),
     /// An attribute of the customer.
-    Attribute(crate::expr::AttributeRef),
+    Attribute(AttributeRef),
+    /// A field of the event that opened the item.
+    Trigger(FieldRef),
+    /// How long ago that was.
+    Age,
     /// The severity of the record, the customer's id, the rule's id.
     Severity,
     CustomerId,

@@ -50,6 +50,7 @@ impl Total {
         match aggregate {
             Aggregate::Count => self.events as f64,
             Aggregate::Sum => units_to_f64(self.sum),
+            _ => f64::NAN,
         }
     }
 
@@ -123,7 +124,7 @@ pub fn next_change(window: &Window, timeline: &Timeline, at: Millis) -> Option<M
         let mut events = timeline.range(bound, until);
         events.find(|entry| wanted(window, *entry).is_some_and(|record| window.selector.select(record).is_some()))
     };
-    let leaves = first_after(low, high).map(|entry| entry.occurred_at + window.offset + window.over);
-    let enters = first_after(high, Millis::MAX).map(|entry| entry.occurred_at + window.offset);
+    let leaves = first_after(low, high).map(|entry| entry.occurred_at + (at - low));
+    let enters = first_after(high, Millis::MAX).map(|entry| entry.occurred_at + (at - high));
     leaves.into_iter().chain(enters).min()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::DateTime;
+use chrono_tz::Tz;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tocsin::codec::generation::RulesFile;
@@ -73,6 +74,10 @@ pub fn instant(text: &str) -> Result<Millis, String> {
     Ok(parsed.timestamp_millis())
 }
 
+pub fn timezone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| "there is no such time zone; write an IANA name, such as Asia/Shanghai".to_owned())
+}
+
 pub fn partitioner() -> impl TypedValueParser<Value = Partitioner> {
     PossibleValuesParser::new(Partitioner::ALL.map(Partitioner::name)).try_map(|text| text.parse())
 }
@@ -86,21 +91,21 @@ pub fn schemas(folder: Option<&Path>) -> anyhow::Result<Arc<Schemas>> {
 }
 
 /// The rules of a file or of a folder, checked.
-pub fn rules(path: &Path, schemas: &Schemas, history: Duration) -> anyhow::Result<Arc<RuleSet>> {
-    Ok(checked(path, schemas, history)?.1)
+pub fn rules(path: &Path, schemas: &Schemas, limits: &Limits) -> anyhow::Result<Arc<RuleSet>> {
+    Ok(checked(path, schemas, limits)?.1)
 }
 
 /// As [`rules`], with the texts as they are published: named by their way below the folder.
-pub fn rule_files(path: &Path, schemas: &Schemas, history: Duration) -> anyhow::Result<(Vec<RulesFile>, Arc<RuleSet>)> {
-    let (sources, set) = checked(path, schemas, history)?;
+pub fn rule_files(path: &Path, schemas: &Schemas, limits: &Limits) -> anyhow::Result<(Vec<RulesFile>, Arc<RuleSet>)> {
+    let (sources, set) = checked(path, schemas, limits)?;
     let file = |source: &Source| RulesFile { name: source.name_below(path), text: source.text.clone() };
     Ok((sources.iter().map(file).collect(), set))
 }
 
-fn checked(path: &Path, schemas: &Schemas, history: Duration) -> anyhow::Result<(Vec<Source>, Arc<RuleSet>)> {
+fn checked(path: &Path, schemas: &Schemas, limits: &Limits) -> anyhow::Result<(Vec<Source>, Arc<RuleSet>)> {
     let what = || format!("the rules of {} cannot be used", path.display());
     let sources = rules::read_sources(path).map_err(|error| Failure::unusable(what()).caused_by(error))?;
-    let loaded = rules::load(&sources, schemas.catalog(), &Limits { history });
+    let loaded = rules::load(&sources, schemas.catalog(), limits);
     let set = loaded.map_err(|error| Failure::unusable(what()).caused_by(error))?.set;
     Ok((sources, Arc::new(set)))
 }

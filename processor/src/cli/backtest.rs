@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tocsin::backtest::{self, BacktestError, Settings};
 use tocsin::partitioner::Partitioner;
+use tocsin::rules::Limits;
 use tocsin_core::engine::Settings as EngineSettings;
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::time::{Duration, Millis};
@@ -54,6 +56,14 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "DURATION", default_value = "400d", value_parser = arguments::duration)]
     pub history: Duration,
 
+    /// Open items that one rule may hold for one customer
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_open_items: u32,
+
+    /// Time zone of date rules that name none, such as Asia/Shanghai
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = arguments::timezone)]
+    pub timezone: Tz,
+
     /// Partitions that the customers are spread over, each with its own watermark
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub partitions: u32,
@@ -85,9 +95,10 @@ fn output(text: &str) -> Result<Output, String> {
 
 pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
     let schemas = arguments::schemas(args.schemas.as_deref())?;
-    let rules = arguments::rules(&args.rules, &schemas, args.history)?;
+    let limits = Limits { history: args.history, timezone: args.timezone };
+    let rules = arguments::rules(&args.rules, &schemas, &limits)?;
     let settings = Settings {
-        engine: EngineSettings { history: args.history },
+        engine: EngineSettings { history: args.history, max_open_items: args.max_open_items as usize },
         time: TimeSettings { max_out_of_orderness: args.max_out_of_orderness, ..TimeSettings::default() },
         until: args.until,
         partitions: args.partitions as i32,

@@ -105,13 +105,13 @@ pub fn execute(args: &RulesArgs) -> anyhow::Result<()> {
 }
 
 fn maker(config: &Config) -> anyhow::Result<RuleMaker> {
-    Ok(RuleMaker { schemas: arguments::schemas(config.schemas.as_deref())?, history: config.time.history })
+    Ok(RuleMaker::new(config, arguments::schemas(config.schemas.as_deref())?))
 }
 
 fn apply(args: &ApplyArgs) -> anyhow::Result<String> {
     let config = args.config.for_tool()?;
     let maker = maker(&config)?;
-    let (files, set) = arguments::rule_files(&args.path, &maker.schemas, maker.history)?;
+    let (files, set) = arguments::rule_files(&args.path, &maker.schemas, &maker.limits)?;
     let settings = service::kafka_settings(&config, 0);
     if args.dry_run {
         let generations = without_writing(&config, &settings)?;

@@ -13,6 +13,7 @@ use clap::Args;
 use tocsin::checkpoint::{self, Background, Settings};
 use tocsin::codec::schemas::Schemas;
 use tocsin::config::Config;
+use tocsin::rules::Limits;
 use tocsin::service::OwnRules;
 #[cfg(feature = "rocksdb")]
 use tocsin::service::{self, DiskStores, Plan};
@@ -134,7 +135,8 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
 /// The rules that the configuration names, if it names any, to be published at start.
 fn own_rules(config: &Config, schemas: &Schemas) -> anyhow::Result<Option<OwnRules>> {
     let Some(path) = &config.rules else { return Ok(None) };
-    let (files, _) = arguments::rule_files(path, schemas, config.time.history)?;
+    let limits = Limits { history: config.time.history, timezone: config.time.timezone };
+    let (files, _) = arguments::rule_files(path, schemas, &limits)?;
     Ok(Some(OwnRules { files, applied_by: format!("tocsin-run@{}", config.instance) }))
 }
 

@@ -16,7 +16,7 @@ pub struct Encoder {
 impl Encoder {
     #[must_use]
     pub fn new(schemas: Arc<Schemas>) -> Self {
-        Self { decoder: Decoder::new(schemas) }
+        Self { decoder: Decoder::new(schemas.keeping_all()) }
     }
 
     /// Appends an event, given as a JSON object, to `out`.

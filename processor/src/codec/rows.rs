@@ -7,6 +7,7 @@
 //!            tenant u8 | id length u16 | id | 2 | chunk number u32   sealed chunk
 //! timers     instant u64 (sign flipped) | tenant u8 | id             empty
 //! meta       "position"                                              see [`Position`]
+//!            "catalog"                                               the event types, as JSON
 //! ```
 //!
 //! Fixed-width integers in keys are big endian, so that timers sort by (instant, customer). Every value opens with a
@@ -405,6 +406,9 @@ pub struct Position {
 
 /// Key of the position's row.
 pub const POSITION_KEY: &[u8] = b"position";
+
+/// Key of the row that says under which event types the rows were written, as JSON.
+pub const CATALOG_KEY: &[u8] = b"catalog";
 
 /// The position's row.
 #[must_use]

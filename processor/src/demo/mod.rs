@@ -74,8 +74,7 @@ pub fn run(options: &Options, stop: &Stop) -> anyhow::Result<bool> {
     let schemas = Arc::new(Schemas::shipped());
     let (events, made_up) = events(options, &schemas)?;
     let files = rule_files(options)?;
-    let maker = RuleMaker { schemas: schemas.clone(), history: tocsin_core::engine::Settings::default().history };
-    let rules = Arc::new(maker.load(&files)?);
+    let rules = Arc::new(RuleMaker::standard(schemas.clone()).load(&files)?);
     let cluster = MockCluster::new(1).context("the small broker")?;
     for topic in [EVENTS, ALERTS, "dead-letters", "demo.journal"] {
         cluster.create_topic(topic, PARTITIONS, 1).with_context(|| format!("the topic {topic}"))?;

@@ -14,8 +14,12 @@ pub(super) enum Kind {
     Date,
 }
 
-/// The key that makes a rule one of a kind that cannot be loaded yet. Empty once all can.
-const LATER: [(Kind, &str); 3] = [(Kind::Item, "trigger"), (Kind::OpenItem, "trigger"), (Kind::Date, "date")];
+impl Kind {
+    /// Whether it is judged per item.
+    pub(super) fn has_items(self) -> bool {
+        matches!(self, Self::Item | Self::OpenItem)
+    }
+}
 
 /// Keys of every kind.
 const COMMON: [&str; 13] = [
@@ -54,9 +58,8 @@ const LASTING: &str = "conditions and to rules with `until`";
 const TRIGGER: &str = "rules with a `trigger`";
 const DATE: &str = "rules with a `date`";
 
-/// Tells the kind of a rule by its keys and checks that every key belongs to it. `None`, which has then been
-/// complained about, if rules of the kind cannot be loaded.
-pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Kind> {
+/// Tells the kind of a rule by its keys and checks that every key belongs to it.
+pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry]) -> Kind {
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
     let kind = match (has("trigger"), has("until"), has("date")) {
         (true, true, _) => Kind::OpenItem,
@@ -67,11 +70,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry]) -> Option<Kind> {
     for entry in entries {
         check(reader, entry, kind);
     }
-    let Some((_, key)) = LATER.iter().find(|(later, _)| *later == kind) else { return Some(kind) };
-    for entry in entries.iter().filter(|entry| entry.key == *key) {
-        reader.complain(entry.at, format!("rules with `{key}` are not supported yet"));
-    }
-    None
+    kind
 }
 
 fn check(reader: &mut Reader<'_>, entry: &Entry, kind: Kind) {

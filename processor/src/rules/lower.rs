@@ -8,7 +8,7 @@ use tocsin_core::expr::{Arithmetic, Compare, Expr, Running, Scope, TextTest};
 use tocsin_core::time::{Duration, LONGEST};
 use tocsin_core::value::{OwnedValue, Value};
 
-use super::names::{self, NamedKind, Names, Part};
+use super::names::{self, NamedKind, Names, Part, Trigger};
 use super::problem::{Complaint, quoted};
 use super::syntax::{Fault, Form, Node};
 use super::typing::{Kind, arithmetic, arithmetic_sign, compare_sign, mirrored};
@@ -71,44 +71,75 @@ impl Lowering<'_> {
     }
 
     fn name(&mut self, at: usize, name: &str) -> Option<Typed> {
-        if matches!(name, "customer" | "event") {
+        if matches!(name, "customer" | "event" | "trigger") {
             return self.refuse(at, format!("`{name}` alone is no value; name a field of it: {name}.status"));
         }
-        if let Some(complaint) = names::later(name) {
-            return self.refuse(at, complaint);
+        if name == "age" {
+            return self.age(at);
         }
-        let Some(place) = self.names.lets.iter().position(|named| *named.name == *name) else {
+        let Some(place) = self.names.known.lets.iter().position(|named| *named.name == *name) else {
             let complaint = self.names.unknown(name);
             return self.refuse(at, complaint);
         };
-        match (self.names.part, self.names.lets[place].kind) {
-            (Part::Scope, _) => self.refuse(at, format!("`scope` looks at attributes alone, not at `{name}`")),
-            (Part::Where { .. }, _) => self.refuse(at, format!("`where` looks at the event alone, not at `{name}`")),
+        match (self.names.part, self.names.known.lets[place].kind) {
+            (Part::Scope, _) => self.refuse(at, beside_scope(name)),
+            (Part::Where { key, .. }, _) => self.refuse(at, beside_where(key, name)),
             (Part::Condition, NamedKind::Value(kind)) => Some(Typed::new(Expr::Let(place), kind)),
             (Part::Condition, NamedKind::Silence) => self.refuse(at, running(name)),
             (Part::Condition, NamedKind::Broken) => None,
         }
     }
 
+    /// `age` where it may not stand.
+    fn age(&mut self, at: usize) -> Option<Typed> {
+        let complaint = match (self.names.part, self.names.known.trigger) {
+            (Part::Scope, _) => beside_scope("age").into(),
+            (Part::Where { key, .. }, _) => beside_where(key, "age").into(),
+            (Part::Condition, Trigger::None) => names::without_items("age"),
+            (Part::Condition, _) => running("age").into(),
+        };
+        self.refuse(at, complaint)
+    }
+
+    fn trigger(&mut self, at: usize, field: &str) -> Option<Typed> {
+        let complaint = match (self.names.part, self.names.known.trigger) {
+            (Part::Scope, _) => beside_scope("trigger").into(),
+            (Part::Where { key, .. }, _) => beside_where(key, "trigger").into(),
+            (Part::Condition, Trigger::None) => names::without_items("trigger"),
+            (Part::Condition, Trigger::Broken) => return None,
+            (Part::Condition, Trigger::Of(of)) => match names::trigger_field(field, of) {
+                Ok((field, kind)) => return Some(Typed::new(Expr::Trigger(field), kind)),
+                Err(complaint) => complaint,
+            },
+        };
+        self.refuse(at, complaint)
+    }
+
     fn member(&mut self, at: usize, base: &str, field: &str) -> Option<Typed> {
-        if let Some(complaint) = names::later(base) {
-            return self.refuse(at, complaint);
-        }
         match (base, self.names.part) {
-            ("customer", Part::Where { .. }) => {
-                self.refuse(at, "`where` looks at the event alone; put this into `scope` or the condition")
+            ("trigger", _) => self.trigger(at, field),
+            ("customer", Part::Where { key, .. }) => {
+                self.refuse(at, format!("`{key}` looks at the event alone; put this into `scope` or the condition"))
             }
             ("customer", _) => match names::attribute(self.names.catalog, field) {
                 Ok((attribute, kind)) => Some(Typed::new(Expr::Attribute(attribute), kind)),
                 Err(complaint) => self.refuse(at, complaint),
             },
-            ("event", Part::Where { of, all }) => match names::event_field(field, of, all) {
+            ("event", Part::Where { of, all, .. }) => match names::event_field(field, of, all) {
                 Ok(Some((field, kind))) => Some(Typed::new(Expr::Event(field), kind)),
                 Ok(None) => Some(Typed::constant(OwnedValue::Null, Kind::Any)),
                 Err(complaint) => self.refuse(at, complaint),
             },
-            ("event", _) => self.refuse(at, "`event` stands only in `where`, which belongs to a value under `let`"),
-            _ if self.names.lets.iter().any(|named| *named.name == *base) => {
+            ("event", _) => {
+                let reason = match self.names.known.trigger {
+                    Trigger::None => "`event` stands only in `where`, which belongs to a value under `let`".to_owned(),
+                    _ => format!(
+                        "`event` stands only in `where` and `until`; of the event that opened the item write trigger.{field}"
+                    ),
+                };
+                self.refuse(at, reason)
+            }
+            _ if self.names.known.lets.iter().any(|named| *named.name == *base) => {
                 self.refuse(at, format!("`{base}` is a value and has no fields"))
             }
             (_, part) => {
@@ -141,10 +172,10 @@ impl Lowering<'_> {
     }
 
     fn compare(&mut self, at: usize, compare: Compare, sides: &[Node; 2]) -> Option<Typed> {
-        match (self.silence(&sides[0]), self.silence(&sides[1])) {
+        match (self.running(&sides[0]), self.running(&sides[1])) {
             (Some((name, _)), Some(_)) => self.refuse(at, running(&name)),
-            (Some((name, place)), None) => self.run(at, &name, Running::Silence(place), compare, &sides[1]),
-            (None, Some((name, place))) => self.run(at, &name, Running::Silence(place), mirrored(compare), &sides[0]),
+            (Some((name, runs)), None) => self.run(at, &name, runs, compare, &sides[1]),
+            (None, Some((name, runs))) => self.run(at, &name, runs, mirrored(compare), &sides[0]),
             (None, None) => {
                 let [left, right] = self.both(sides)?;
                 if !left.kind.can_order(right.kind) {
@@ -159,12 +190,17 @@ impl Lowering<'_> {
         }
     }
 
-    /// If the node is the name of a silence: that, and its place.
-    fn silence(&self, node: &Node) -> Option<(Box<str>, usize)> {
+    /// If the node is the name of a running duration: that, and which it is.
+    fn running(&self, node: &Node) -> Option<(Box<str>, Running)> {
         let Form::Name(name) = &node.form else { return None };
-        let place = self.names.lets.iter().position(|named| named.name == *name)?;
-        let runs = matches!(self.names.part, Part::Condition) && self.names.lets[place].kind == NamedKind::Silence;
-        runs.then(|| (name.clone(), place))
+        if &**name == "age" {
+            let runs = matches!(self.names.part, Part::Condition) && !matches!(self.names.known.trigger, Trigger::None);
+            return runs.then(|| (name.clone(), Running::Age));
+        }
+        let place = self.names.known.lets.iter().position(|named| named.name == *name)?;
+        let runs =
+            matches!(self.names.part, Part::Condition) && self.names.known.lets[place].kind == NamedKind::Silence;
+        runs.then(|| (name.clone(), Running::Silence(place)))
     }
 
     fn run(&mut self, at: usize, name: &str, runs: Running, compare: Compare, bound: &Node) -> Option<Typed> {
@@ -306,6 +342,14 @@ impl Lowering<'_> {
         self.faults.push(Fault { at, complaint: complaint.into() });
         None
     }
+}
+
+fn beside_scope(name: &str) -> String {
+    format!("`scope` looks at attributes alone, not at `{name}`")
+}
+
+fn beside_where(key: &str, name: &str) -> String {
+    format!("`{key}` looks at the event alone, not at `{name}`")
 }
 
 fn running(name: &str) -> String {

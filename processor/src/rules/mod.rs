@@ -3,7 +3,9 @@
 //! ```text
 //!  source      files -> texts
 //!  yaml        text -> a tree that knows its places
-//!  rule        one rule: kinds (which keys), values (`let`), texts (summaries, recipients)
+//!  rule        one rule: kinds (which keys), values (`let`), levels, texts (summaries, recipients)
+//!  items       what a `trigger` adds: tracker (what opens, what closes), when an item is judged
+//!  dates       what a `date` adds
 //!  syntax      an expression as CEL writes it, cut down to the subset
 //!  lower       its names become slots, its kinds are checked: names, typing
 //!  canonical   what it says as text, to be hashed: rule versions, keys of silences
@@ -16,7 +18,10 @@
 
 mod canonical;
 mod changes;
+mod dates;
+mod items;
 mod kinds;
+mod levels;
 mod lower;
 mod names;
 mod problem;
@@ -27,6 +32,7 @@ mod syntax;
 mod syntax_errors;
 mod templates;
 mod texts;
+mod tracker;
 mod typing;
 mod values;
 mod yaml;
@@ -34,9 +40,10 @@ mod yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use tocsin_core::event::Catalog;
 use tocsin_core::rule::{RuleKey, RuleSet};
-use tocsin_core::time::Duration;
+use tocsin_core::time::{DAY, Duration};
 
 pub use changes::Changes;
 pub use problem::{LoadError, LoadErrors, Problem};
@@ -51,6 +58,14 @@ use rule::Id;
 pub struct Limits {
     /// How long events are kept, in milliseconds: no window may reach back further.
     pub history: Duration,
+    /// Of dates whose rule names none.
+    pub timezone: Tz,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { history: 400 * DAY, timezone: Tz::UTC }
+    }
 }
 
 /// A rule set that may be put in force.
@@ -86,7 +101,7 @@ pub fn load(sources: &[Source], catalog: &Catalog, limits: &Limits) -> Result<Lo
     let mut taken = Taken::default();
     for source in ordered {
         let before = problems.len();
-        let mut reader = Reader { catalog, history: limits.history, source, problems: &mut problems };
+        let mut reader = Reader { catalog, limits, source, problems: &mut problems };
         read_file(&mut reader, &mut loaded, &mut taken);
         // A condition over several types of event is checked once for each, with the same result.
         problems[before..].sort_by(|a, b| (a.line, a.column, &a.reason).cmp(&(b.line, b.column, &b.reason)));

@@ -1,6 +1,6 @@
 //! What the names in expressions and texts stand for.
 
-use tocsin_core::event::{Catalog, EventType, PROFILE};
+use tocsin_core::event::{Catalog, EventType, FieldId, PROFILE};
 use tocsin_core::expr::{AttributeRef, FieldRef};
 
 use super::problem::{Complaint, listed, quoted};
@@ -28,17 +28,35 @@ pub(super) enum NamedKind {
 pub(super) enum Part<'a> {
     /// Attributes of the customer.
     Scope,
-    /// The event under `where`. Conditions over several types are resolved for one of them at a time.
-    Where { of: &'a EventType, all: &'a [&'a EventType] },
-    /// Attributes and named values.
+    /// The event under `where` or `until`, whichever `key` says. Conditions over several types are resolved for one of them at a time.
+    Where { of: &'a EventType, all: &'a [&'a EventType], key: &'static str },
+    /// Attributes, named values and, of an item, its age and trigger.
     Condition,
+}
+
+/// What a rule's conditions and texts can name beside attributes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known<'a> {
+    pub lets: &'a [Named],
+    pub trigger: Trigger<'a>,
+}
+
+/// What opened the item that a condition or a text is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Trigger<'a> {
+    /// There is no item.
+    #[default]
+    None,
+    Of(&'a EventType),
+    /// Refused already: what uses it is not to blame.
+    Broken,
 }
 
 /// All names that an expression can reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
     pub catalog: &'a Catalog,
-    pub lets: &'a [Named],
+    pub known: Known<'a>,
     pub part: Part<'a>,
 }
 
@@ -46,13 +64,10 @@ pub(super) struct Names<'a> {
 pub(super) const COMMON: [&str; 4] = ["id", "type", "customer_id", "occurred_at"];
 /// Words that a named value may not take: those of expressions, and those of texts.
 pub(super) const RESERVED: [&str; 7] = ["age", "trigger", "event", "customer", "severity", "customer_id", "rule_id"];
-/// Words of the contract that nothing stands for yet.
-const LATER: [&str; 2] = ["age", "trigger"];
 
-pub(super) fn later(name: &str) -> Option<Complaint> {
-    LATER
-        .contains(&name)
-        .then(|| Complaint::new(format!("`{name}` belongs to rules with a `trigger`, which are not supported yet")))
+/// About `age` and `trigger` in a rule that has no items.
+pub(super) fn without_items(name: &str) -> Complaint {
+    Complaint::new(format!("`{name}` belongs to rules with a `trigger`"))
 }
 
 /// Where `customer.NAME` is found. What the schema of `profile` does not have is an extra, and may be anything.
@@ -60,10 +75,33 @@ pub(super) fn attribute(catalog: &Catalog, name: &str) -> Result<(AttributeRef, 
     if COMMON.contains(&name) {
         return Err(Complaint::new(format!("`{name}` belongs to events and is no attribute of the customer")));
     }
-    Ok(match catalog.by_name(PROFILE).and_then(|profile| profile.field(name)) {
-        Some((slot, kind)) => (AttributeRef::Slot(slot), Kind::of_field(kind)),
+    let found = match catalog.by_name(PROFILE) {
+        Some(profile) => field(name, profile)?,
+        None => None,
+    };
+    Ok(match found {
+        Some((slot, kind)) => (AttributeRef::Slot(slot), kind),
         None => (AttributeRef::Extra(name.into()), Kind::Any),
     })
+}
+
+/// The field of a type that is called `name`, if there is one; one that is not kept is refused.
+pub(super) fn field(name: &str, of: &EventType) -> Result<Option<(FieldId, Kind)>, Complaint> {
+    let Some((slot, kind)) = of.field(name) else { return Ok(None) };
+    if of.fields.get(usize::from(slot)).is_some_and(|field| !field.kept) {
+        let reason = format!(
+            "the schema of `{}` says that {} is not kept (`tocsin.kept`), so no rule can use it",
+            of.name,
+            quoted(name)
+        );
+        return Err(reason.into());
+    }
+    Ok(Some((slot, Kind::of_field(kind))))
+}
+
+/// Whether the schema of `profile` has it; any other could be an extra.
+pub(super) fn is_attribute(catalog: &Catalog, name: &str) -> bool {
+    catalog.by_name(PROFILE).is_some_and(|profile| profile.field(name).is_some())
 }
 
 /// The event type called `name`.
@@ -89,8 +127,8 @@ pub(super) fn event_field(
         "occurred_at" => return Err("the time of events is bounded by `over` and `offset`, not in `where`".into()),
         _ => {}
     }
-    if let Some((slot, kind)) = of.field(name) {
-        return Ok(Some((FieldRef::Slot(slot), Kind::of_field(kind))));
+    if let Some((slot, kind)) = field(name, of)? {
+        return Ok(Some((FieldRef::Slot(slot), kind)));
     }
     if of.open {
         return Ok(Some((FieldRef::Extra(name.into()), Kind::Any)));
@@ -101,6 +139,27 @@ pub(super) fn event_field(
     Err(no_field(name, all, COMMON[..2].iter().copied()))
 }
 
+/// Where `trigger.NAME` is found.
+pub(super) fn trigger_field(name: &str, of: &EventType) -> Result<(FieldRef, Kind), Complaint> {
+    match name {
+        "customer_id" => Err("a rule looks at one customer at a time; there is no `trigger.customer_id`".into()),
+        "occurred_at" => Err("how long ago the trigger was is called `age`".into()),
+        _ => event_field(name, of, &[of]).map(|found| found.unwrap_or((FieldRef::Id, Kind::Any))),
+    }
+}
+
+/// Where an event of this type carries the key of an item.
+pub(super) fn key_field(name: &str, of: &EventType) -> Result<FieldRef, Complaint> {
+    if COMMON.contains(&name) {
+        return Err(format!("`{name}` cannot name an item; without `by` each event has its own").into());
+    }
+    match field(name, of)? {
+        Some((slot, _)) => Ok(FieldRef::Slot(slot)),
+        None if of.open => Ok(FieldRef::Extra(name.into())),
+        None => Err(no_field(name, &[of], std::iter::empty())),
+    }
+}
+
 /// About a field that none of the types has.
 pub(super) fn no_field<'a>(name: &str, all: &[&'a EventType], more: impl Iterator<Item = &'a str>) -> Complaint {
     let types: Vec<&str> = all.iter().map(|event_type| &*event_type.name).collect();
@@ -109,7 +168,7 @@ pub(super) fn no_field<'a>(name: &str, all: &[&'a EventType], more: impl Iterato
         _ => format!("none of {} has a field {}", listed(&types), quoted(name)),
     };
     let mut valid: Vec<&str> = Vec::new();
-    for field in all.iter().flat_map(|event_type| &event_type.fields) {
+    for field in all.iter().flat_map(|event_type| &event_type.fields).filter(|field| field.kept) {
         if !valid.contains(&&*field.name) {
             valid.push(&field.name);
         }
@@ -119,11 +178,6 @@ pub(super) fn no_field<'a>(name: &str, all: &[&'a EventType], more: impl Iterato
 }
 
 impl Names<'_> {
-    /// Whether the schema of `profile` has it; any other could be an extra.
-    fn is_attribute(&self, name: &str) -> bool {
-        self.catalog.by_name(PROFILE).is_some_and(|profile| profile.field(name).is_some())
-    }
-
     /// About a word that stands for nothing here.
     pub(super) fn unknown(&self, name: &str) -> Complaint {
         let mut reason = format!("there is no value {}", quoted(name));
@@ -131,12 +185,12 @@ impl Names<'_> {
             Part::Where { all, .. } if all.iter().any(|event_type| event_type.field(name).is_some()) => {
                 Complaint { reason, nearest: Some(format!("event.{name}")) }
             }
-            Part::Where { .. } => {
-                reason.push_str("; `where` looks at fields of the event: event.status");
+            Part::Where { key, .. } => {
+                reason = format!("{reason}; `{key}` looks at fields of the event: event.status");
                 reason.into()
             }
             Part::Scope => {
-                let known = self.is_attribute(name);
+                let known = is_attribute(self.catalog, name);
                 let nearest = known.then(|| format!("customer.{name}"));
                 if !known {
                     reason.push_str("; `scope` looks at attributes: customer.status");
@@ -144,10 +198,10 @@ impl Names<'_> {
                 Complaint { reason, nearest }
             }
             Part::Condition => {
-                if self.is_attribute(name) {
+                if is_attribute(self.catalog, name) {
                     return Complaint { reason, nearest: Some(format!("customer.{name}")) };
                 }
-                let lets: Vec<&str> = self.lets.iter().map(|named| &*named.name).collect();
+                let lets: Vec<&str> = self.known.lets.iter().map(|named| &*named.name).collect();
                 Complaint::unknown(reason, name, lets.iter().copied())
             }
         }

@@ -109,7 +109,7 @@ impl<S: Into<String>> From<S> for Complaint {
 
 /// The valid name with the fewest slips of the pen to `name`, if those are few for its length. Distance: Damerau and
 /// Levenshtein's, upper and lower case alike.
-fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

@@ -3,19 +3,19 @@
 use tocsin_core::event::Catalog;
 use tocsin_core::expr::Expr;
 use tocsin_core::time::{Duration, parse_duration};
+use tocsin_core::value::OwnedValue;
 
-use super::Source;
-use super::names::{Names, Part};
+use super::names::{Known, Names, Part};
 use super::problem::{Complaint, Position, Problem, quoted};
 use super::syntax::{self, Fault};
 use super::yaml::{self, Entry, Node, Scalar, Value};
-use super::{canonical, lower, names};
+use super::{Limits, Source};
+use super::{canonical, lower};
 
 /// One file on its way into the rule set.
 pub(super) struct Reader<'a> {
     pub catalog: &'a Catalog,
-    /// How long events are kept: the longest window there can be.
-    pub history: Duration,
+    pub limits: &'a Limits,
     pub source: &'a Source,
     pub problems: &'a mut Vec<Problem>,
 }
@@ -24,6 +24,13 @@ pub(super) struct Reader<'a> {
 pub(super) struct Condition {
     pub expr: Expr,
     pub canonical: String,
+}
+
+impl Condition {
+    /// What is true of everything, as if it had been written.
+    pub(super) fn always() -> Self {
+        Self { expr: Expr::Constant(OwnedValue::Bool(true)), canonical: "true".to_owned() }
+    }
 }
 
 impl Reader<'_> {
@@ -96,16 +103,10 @@ impl Reader<'_> {
     }
 
     /// A condition of a rule: `scope` if `part` says so, else any other.
-    pub(super) fn condition(
-        &mut self,
-        name: &str,
-        node: &Node,
-        lets: &[names::Named],
-        part: Part<'_>,
-    ) -> Option<Condition> {
+    pub(super) fn condition(&mut self, name: &str, node: &Node, known: Known<'_>, part: Part<'_>) -> Option<Condition> {
         let expression = self.expression(name, node)?;
-        let expr = self.lowered(node, &expression, Names { catalog: self.catalog, lets, part })?;
-        Some(Condition { expr, canonical: canonical::condition(Some(&expression), lets) })
+        let expr = self.lowered(node, &expression, Names { catalog: self.catalog, known, part })?;
+        Some(Condition { expr, canonical: canonical::condition(Some(&expression), known.lets) })
     }
 
     /// Looks up the names of an expression that was read from `node`.

@@ -146,7 +146,7 @@ impl Converter<'_> {
 
     fn select(&mut self, select: &SelectExpr, at: usize) -> Option<Node> {
         let Cel::Ident(base) = &select.operand.expr else {
-            return self.refuse(at, "only `customer` and `event` have fields, and those hold plain values");
+            return self.refuse(at, "only `customer`, `event` and `trigger` have fields, and those hold plain values");
         };
         let start = self.byte(select.operand.id);
         let member = self.at(start, Form::Member(base.as_str().into(), select.field.as_str().into()));

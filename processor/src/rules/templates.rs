@@ -1,9 +1,9 @@
 //! Texts with holes: `{{ complaints }} complaints of {{ customer.name }}`.
 
-use tocsin_core::event::{Catalog, PROFILE};
+use tocsin_core::event::{Catalog, EventType, PROFILE};
 use tocsin_core::rule::{Template, TemplatePart};
 
-use super::names::{self, Named};
+use super::names::{self, Known, Trigger};
 use super::problem::{Complaint, quoted};
 use super::syntax::Fault;
 
@@ -11,7 +11,7 @@ use super::syntax::Fault;
 ///
 /// # Errors
 /// Every hole that cannot be filled.
-pub(super) fn parse(text: &str, lets: &[Named], catalog: &Catalog) -> Result<Template, Vec<Fault>> {
+pub(super) fn parse(text: &str, known: Known<'_>, catalog: &Catalog) -> Result<Template, Vec<Fault>> {
     let mut parts = Vec::new();
     let mut faults = Vec::new();
     let mut rest = text;
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str, lets: &[Named], catalog: &Catalog) -> Result<Tem
             break;
         };
         let blank = name.chars().take_while(|c| c.is_whitespace()).count();
-        match part(name.trim(), lets, catalog) {
+        match part(name.trim(), known, catalog) {
             Ok(part) => parts.push(part),
             Err(complaint) => faults.push(Fault { at: at + blank, complaint }),
         }
@@ -40,7 +40,7 @@ fn push_text(parts: &mut Vec<TemplatePart>, text: &str) {
     }
 }
 
-fn part(name: &str, lets: &[Named], catalog: &Catalog) -> Result<TemplatePart, Complaint> {
+fn part(name: &str, known: Known<'_>, catalog: &Catalog) -> Result<TemplatePart, Complaint> {
     match name {
         "severity" => return Ok(TemplatePart::Severity),
         "customer_id" => return Ok(TemplatePart::CustomerId),
@@ -48,12 +48,19 @@ fn part(name: &str, lets: &[Named], catalog: &Catalog) -> Result<TemplatePart, C
         "" => return Err("a name is missing between `{{` and `}}`".into()),
         _ => {}
     }
-    if let Some(place) = lets.iter().position(|named| *named.name == *name) {
+    if let Some(place) = known.lets.iter().position(|named| *named.name == *name) {
         return Ok(TemplatePart::Let(place));
     }
-    let base = name.split('.').next().unwrap_or(name);
-    if let Some(complaint) = names::later(base) {
-        return Err(complaint);
+    let (base, field) = name.split_once('.').unwrap_or((name, ""));
+    match (base, known.trigger) {
+        ("age" | "trigger", Trigger::None) => return Err(names::without_items(base)),
+        // Only a rule that is refused anyway has a broken trigger.
+        ("trigger", Trigger::Broken) if is_word(field) => return Ok(TemplatePart::Age),
+        ("trigger", Trigger::Of(of)) if is_word(field) => {
+            return names::trigger_field(field, of).map(|(field, _)| TemplatePart::Trigger(field));
+        }
+        ("age", _) if name == "age" => return Ok(TemplatePart::Age),
+        _ => {}
     }
     if let Some(attribute) = name.strip_prefix("customer.")
         && is_word(attribute)
@@ -64,13 +71,22 @@ fn part(name: &str, lets: &[Named], catalog: &Catalog) -> Result<TemplatePart, C
         let reason = format!("between `{{{{` and `}}}}` stands one name, nothing else; {} is none", quoted(name));
         return Err(reason.into());
     }
-    let profile = catalog.by_name(PROFILE).map_or(&[][..], |profile| &profile.fields);
-    let attributes: Vec<String> = profile.iter().map(|field| format!("customer.{}", field.name)).collect();
-    let valid = lets.iter().map(|named| &*named.name).chain(["severity", "customer_id", "rule_id"]);
+    let fields = |of: Option<&EventType>, base: &str| -> Vec<String> {
+        let fields = of.map_or(&[][..], |of| &of.fields);
+        fields.iter().filter(|field| field.kept).map(|field| format!("{base}.{}", field.name)).collect()
+    };
+    let mut guesses = fields(catalog.by_name(PROFILE), "customer");
+    let mut valid: Vec<&str> = known.lets.iter().map(|named| &*named.name).collect();
+    valid.extend(["severity", "customer_id", "rule_id"]);
+    if let Trigger::Of(of) = known.trigger {
+        valid.push("age");
+        guesses.extend(fields(Some(of), "trigger"));
+    }
     let reason = format!("there is no value {}", quoted(name));
-    let complaint = Complaint::unknown(&reason, name, valid.clone().chain(attributes.iter().map(String::as_str)));
-    // The attributes are worth a guess, but not a listing.
-    Err(if complaint.nearest.is_some() { complaint } else { Complaint::unknown(reason, name, valid) })
+    let all = valid.iter().copied().chain(guesses.iter().map(String::as_str));
+    let complaint = Complaint::unknown(&reason, name, all);
+    // The fields are worth a guess, but not a listing.
+    Err(if complaint.nearest.is_some() { complaint } else { Complaint::unknown(reason, name, valid.iter().copied()) })
 }
 
 fn is_word(text: &str) -> bool {
@@ -81,13 +97,16 @@ fn is_word(text: &str) -> bool {
 mod tests {
     use tocsin_core::expr::AttributeRef;
 
-    use super::super::names::NamedKind;
+    use super::super::names::{Named, NamedKind};
     use super::*;
 
     #[test]
     fn holes_are_names_and_the_rest_is_text() {
         let lets = [Named { name: "complaints".into(), kind: NamedKind::Silence, canonical: String::new() }];
-        let parts = |text: &str| parse(text, &lets, &Catalog::default()).map(|template| template.parts);
+        let parts = |text: &str| {
+            parse(text, Known { lets: &lets, trigger: Trigger::None }, &Catalog::default())
+                .map(|template| template.parts)
+        };
         let text = |text: &str| TemplatePart::Text(text.into());
         assert_eq!(parts(""), Ok(vec![]));
         assert_eq!(parts("} {a} }} 中"), Ok(vec![text("} {a} }} 中")]));

@@ -3,19 +3,19 @@
 use tocsin_core::alert::Severity;
 use tocsin_core::rule::{Notify, Presentation, Task, Template};
 
-use super::names::Named;
+use super::names::Known;
 use super::problem::{Complaint, quoted};
 use super::reader::{Reader, get};
 use super::templates;
 use super::yaml::{Entry, Node};
 
 /// Reads labels, annotations, notify and task of a rule.
-pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], lets: &[Named]) -> Presentation {
+pub(super) fn read(reader: &mut Reader<'_>, entries: &[Entry], known: Known<'_>) -> Presentation {
     Presentation {
         labels: get(entries, "labels").map_or_else(Vec::new, |node| labels(reader, node)),
-        summary: get(entries, "annotations").map_or_else(Vec::new, |node| annotations(reader, node, lets)),
+        summary: get(entries, "annotations").map_or_else(Vec::new, |node| annotations(reader, node, known)),
         notify: get(entries, "notify").map_or_else(Vec::new, |node| notify(reader, node)),
-        task: get(entries, "task").and_then(|node| task(reader, node, lets)),
+        task: get(entries, "task").and_then(|node| task(reader, node, known)),
     }
 }
 
@@ -32,14 +32,14 @@ fn labels(reader: &mut Reader<'_>, node: &Node) -> Vec<(Box<str>, Box<str>)> {
     labels
 }
 
-fn annotations(reader: &mut Reader<'_>, node: &Node, lets: &[Named]) -> Vec<(Box<str>, Template)> {
+fn annotations(reader: &mut Reader<'_>, node: &Node, known: Known<'_>) -> Vec<(Box<str>, Template)> {
     let Some(entries) = reader.map("annotations", node, "{summary: {en: ..., zh: ...}}") else { return Vec::new() };
     reader.keys("`annotations`", entries, &["summary"]);
-    get(entries, "summary").map_or_else(Vec::new, |node| languages(reader, "summary", node, lets))
+    get(entries, "summary").map_or_else(Vec::new, |node| languages(reader, "summary", node, known))
 }
 
 /// One text in several languages.
-fn languages(reader: &mut Reader<'_>, name: &str, node: &Node, lets: &[Named]) -> Vec<(Box<str>, Template)> {
+fn languages(reader: &mut Reader<'_>, name: &str, node: &Node, known: Known<'_>) -> Vec<(Box<str>, Template)> {
     let mut texts = Vec::new();
     for entry in reader.map(name, node, "{en: ..., zh: ...}").unwrap_or_default() {
         if !is_language(&entry.key) {
@@ -47,7 +47,7 @@ fn languages(reader: &mut Reader<'_>, name: &str, node: &Node, lets: &[Named]) -
             reader.complain(entry.at, reason);
         }
         let Some(text) = reader.text(&entry.key, &entry.value) else { continue };
-        match templates::parse(&text.text, lets, reader.catalog) {
+        match templates::parse(&text.text, known, reader.catalog) {
             Ok(template) => texts.push((entry.key.as_str().into(), template)),
             Err(faults) => reader.faults(&entry.value, text, faults),
         }
@@ -108,7 +108,7 @@ fn words(reader: &mut Reader<'_>, name: &str, node: &Node) -> Vec<Box<str>> {
     nodes.iter().filter_map(|node| reader.text(name, node).map(|text| text.text.as_str().into())).collect()
 }
 
-fn task(reader: &mut Reader<'_>, node: &Node, lets: &[Named]) -> Option<Task> {
+fn task(reader: &mut Reader<'_>, node: &Node, known: Known<'_>) -> Option<Task> {
     let entries = reader.map("task", node, "{title: {en: ...}, assignee: owner, due: 2d}")?;
     reader.keys("`task`", entries, &["title", "assignee", "due"]);
     let Some(title) = get(entries, "title") else {
@@ -116,7 +116,7 @@ fn task(reader: &mut Reader<'_>, node: &Node, lets: &[Named]) -> Option<Task> {
         return None;
     };
     Some(Task {
-        title: languages(reader, "title", title, lets),
+        title: languages(reader, "title", title, known),
         assignee: get(entries, "assignee")
             .and_then(|node| reader.text("assignee", node))
             .map(|text| text.text.as_str().into()),

@@ -57,7 +57,7 @@ pub fn audit(
 }
 
 fn rulebook(config: &Config, schemas: &Arc<Schemas>, settings: &KafkaSettings) -> anyhow::Result<Arc<Rulebook>> {
-    let maker = RuleMaker { schemas: schemas.clone(), history: config.time.history };
+    let maker = RuleMaker::new(config, schemas.clone());
     let book = Rulebook::default();
     for published in GenerationsReader::new(settings)?.read_all()? {
         book.add(maker.make(&published).map_err(anyhow::Error::msg)?)?;

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
+use tocsin_core::engine::{Detail, Engine};
 use tocsin_core::partition::TimeSettings;
 
 use crate::codec::alert::AlertWriter;
@@ -78,7 +78,7 @@ where
     if let Some(kept) = findings.log_retention() {
         metrics.set_log_retention(kept);
     }
-    let maker = RuleMaker { schemas: plan.schemas.clone(), history: config.time.history };
+    let maker = RuleMaker::new(config, plan.schemas.clone());
     let (rulebook, reader) = rulebook::open(&kafka_settings(config, 0), &maker, plan.rules.as_ref(), &metrics)?;
     let health = Health::new(config.workers, STUCK_AFTER);
     let server = http::serve(config.http.listen, Handles { metrics: metrics.clone(), health: health.clone() })?;
@@ -238,7 +238,7 @@ impl Ground {
     fn shared(&self) -> Shared {
         let Plan { config, schemas, .. } = &self.plan;
         let metrics = &self.metrics;
-        let settings = EngineSettings { history: config.time.history };
+        let settings = RuleMaker::new(config, schemas.clone()).settings();
         let blank = Engine::new(Arc::default(), schemas.catalog(), settings, Detail::Full);
         let no_rules = Generation { number: NO_GENERATION, fingerprint: "".into(), document: "".into(), engine: blank };
         Shared {

@@ -15,6 +15,7 @@ use tocsin_core::rule::RuleSet;
 use crate::codec::generation::{RulesDocument, RulesFile};
 use crate::codec::schemas::Schemas;
 use crate::codec::timestamp;
+use crate::config::Config;
 use crate::kafka::KafkaSettings;
 use crate::kafka::generations::{
     GenerationsError, GenerationsReader, GenerationsWriter, PublishedGeneration, RulesDraft,
@@ -38,11 +39,31 @@ const TRIES: u32 = 5;
 #[derive(Clone, Debug)]
 pub struct RuleMaker {
     pub schemas: Arc<Schemas>,
-    /// How long events are kept, in milliseconds.
-    pub history: tocsin_core::time::Duration,
+    pub limits: Limits,
+    /// Open items that one rule holds for one customer.
+    pub max_open_items: usize,
 }
 
 impl RuleMaker {
+    /// As this configuration has it.
+    #[must_use]
+    pub fn new(config: &Config, schemas: Arc<Schemas>) -> Self {
+        let limits = Limits { history: config.time.history, timezone: config.time.timezone };
+        Self { schemas, limits, max_open_items: config.max_open_items as usize }
+    }
+
+    /// As it is with no configuration.
+    #[must_use]
+    pub fn standard(schemas: Arc<Schemas>) -> Self {
+        Self { schemas, limits: Limits::default(), max_open_items: EngineSettings::default().max_open_items }
+    }
+
+    /// What is judged by beside the rules.
+    #[must_use]
+    pub fn settings(&self) -> EngineSettings {
+        EngineSettings { history: self.limits.history, max_open_items: self.max_open_items }
+    }
+
     /// The rules in these files.
     ///
     /// # Errors
@@ -50,7 +71,7 @@ impl RuleMaker {
     pub fn load(&self, files: &[RulesFile]) -> Result<RuleSet, LoadErrors> {
         let source = |file: &RulesFile| Source { name: file.name.clone(), text: file.text.clone() };
         let sources: Vec<Source> = files.iter().map(source).collect();
-        Ok(rules::load(&sources, self.schemas.catalog(), &Limits { history: self.history })?.set)
+        Ok(rules::load(&sources, self.schemas.catalog(), &self.limits)?.set)
     }
 
     /// Makes a generation ready to judge by.
@@ -78,8 +99,7 @@ impl RuleMaker {
                 document.fingerprint
             ));
         }
-        let settings = EngineSettings { history: self.history };
-        let engine = Engine::new(Arc::new(set), self.schemas.catalog(), settings, Detail::Full);
+        let engine = Engine::new(Arc::new(set), self.schemas.catalog(), self.settings(), Detail::Full);
         Ok(Generation { number: document.generation, fingerprint, document: text.clone(), engine })
     }
 
@@ -294,7 +314,8 @@ mod tests {
     const TEXT: &str = "rules:\n- {id: a, let: {n: {count: purchase, over: 7d}}, when: n > 3}\n";
 
     fn maker(history: i64) -> RuleMaker {
-        RuleMaker { schemas: Arc::new(Schemas::shipped()), history }
+        let limits = Limits { history, ..Limits::default() };
+        RuleMaker { limits, ..RuleMaker::standard(Arc::new(Schemas::shipped())) }
     }
 
     fn published(text: &str) -> PublishedGeneration {

@@ -12,6 +12,7 @@ use super::restore::{self, Log};
 use super::world::{Fetched, Logged, Offset, PartitionId, StoreOf, Stores, World, WorldError};
 use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
+use crate::codec::schemas::{catalog_from_json, catalog_to_json, compatible};
 use crate::store::{Store, StoreError};
 
 /// What is wrong with a store.
@@ -88,6 +89,8 @@ type Opened<S> = (S, Option<Position>);
 fn open<W: World>(world: &mut W, partition: PartitionId) -> Result<Result<Opened<StoreOf<W>>, String>, WorldError> {
     let opened = world.stores().open(partition).and_then(|store| {
         let position = Cache::position(&store)?;
+        // Read here as well, so that damage to it is seen as such.
+        Cache::catalog(&store)?;
         Ok((store, position))
     });
     match opened {
@@ -113,7 +116,8 @@ fn fetched<W: World>(world: &mut W, partition: PartitionId, newer_than: i64) -> 
 /// A task at a position, under the rules that were in force there.
 ///
 /// # Errors
-/// [`WorldError::Pending`] if the rules topic has not been read that far; [`WorldError::Fatal`] if it has others there.
+/// [`WorldError::Pending`] if the rules topic has not been read that far; [`WorldError::Fatal`] if it has others there, or
+/// the store was written under event types that are not the ones of now.
 pub fn task<S: Store>(
     shared: &Shared,
     partition: PartitionId,
@@ -131,7 +135,22 @@ pub fn task<S: Store>(
             position.rules
         )));
     }
-    Ok(Task::new(partition, shared, store, position, rules, now))
+    let catalog = catalog_to_json(shared.schemas.catalog());
+    let held = Cache::catalog(&store).map_err(|error| unusable(partition, &error))?;
+    if let Some(held) = &held {
+        let other = |reason| {
+            WorldError::Fatal(format!(
+                "partition {partition}: the store was written under other event schemas: {reason}"
+            ))
+        };
+        let was = catalog_from_json(held).map_err(other)?;
+        compatible(&was, shared.schemas.catalog()).map_err(other)?;
+    }
+    let mut task = Task::new(partition, shared, store, position, rules, now);
+    if held.as_deref() != Some(&*catalog) {
+        task.cache.set_catalog(catalog);
+    }
+    Ok(task)
 }
 
 /// Where a partition without a store begins: where its journal does, else at the start of its log.

@@ -25,6 +25,8 @@ pub struct Cache<S> {
     /// Counts writes, for finding out who has not been wanted for long.
     round: u32,
     capacity: usize,
+    /// To be written with what comes next.
+    new_catalog: Option<String>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,7 @@ impl<S: Store> Cache<S> {
             touched: Vec::new(),
             round: 0,
             capacity,
+            new_catalog: None,
         }
     }
 
@@ -69,6 +72,21 @@ impl<S: Store> Cache<S> {
     pub fn position(store: &S) -> Result<Option<Position>, StoreError> {
         let Some(bytes) = store.get(Column::Meta, rows::POSITION_KEY)? else { return Ok(None) };
         rows::read_position(&bytes).map(Some).map_err(|source| damaged(store, source))
+    }
+
+    /// The event types that the store was written under, as JSON; `None` if it does not say.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn catalog(store: &S) -> Result<Option<String>, StoreError> {
+        let bytes = store.get(Column::Meta, rows::CATALOG_KEY)?;
+        let text = bytes.map(|bytes| String::from_utf8(bytes).map_err(|_| rows::DamagedRow { row: "catalog" }));
+        text.transpose().map_err(|source| damaged(store, source))
+    }
+
+    /// From the next write on the store is written under these event types.
+    pub fn set_catalog(&mut self, catalog: String) {
+        self.new_catalog = Some(catalog);
     }
 
     /// Writes every changed customer, the timers and the position, in one batch; then lets go of customers that have
@@ -91,6 +109,9 @@ impl<S: Store> Cache<S> {
         }
         self.timers.write(&mut batch);
         batch.put(Column::Meta, rows::POSITION_KEY.to_vec(), rows::write_position(position));
+        if let Some(catalog) = self.new_catalog.take() {
+            batch.put(Column::Meta, rows::CATALOG_KEY.to_vec(), catalog.into_bytes());
+        }
         let bytes = batch.bytes();
         self.store.write(batch)?;
         self.round += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tocsin_core::alert::TransitionKind;
 use tocsin_core::event::Catalog;
-use tocsin_core::rule::{Presentation, Rule, RuleKey, RuleSet};
+use tocsin_core::rule::{Presentation, Rule, RuleKey, RuleSet, Subject};
 
 use super::*;
 
@@ -39,6 +39,7 @@ fn rule() -> Rule {
         key: RuleKey::of("complaint-burst"),
         version: "1".into(),
         description: None,
+        subject: Subject::Customer,
         scope: None,
         lets: Vec::new(),
         require: None,

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use tocsin::codec::journal::JournalRecord;
+use tocsin::codec::rows::CATALOG_KEY;
+use tocsin::codec::schemas::catalog_to_json;
+use tocsin::store::{Batch, Column, Store as _};
 use tocsin::task::world::WorldError;
 use tocsin_core::time::{HOUR, MINUTE};
 
 use crate::memory_world::{Disk, SharedLog};
-use crate::setup::{BASE, LATER, Options, event, journal, json, log_of, member, round};
+use crate::setup::{BASE, LATER, Options, event, journal, json, log_of, member, round, schemas};
 
 /// A log in which a few transactions have been made, one of them with alerts.
 fn worked() -> SharedLog {
@@ -137,4 +140,43 @@ fn other_rules_settings_or_topics_are_refused() {
     log.lock().unwrap().journal.insert(0, whole);
     log.lock().unwrap().journal.get_mut(&0).unwrap()[1].truncate(20);
     assert!(objection(&log).contains("at offset 1 cannot be read"), "{}", objection(&log));
+}
+
+/// A store says under which event types its rows were written; others must be able to read them.
+#[test]
+fn a_store_of_other_event_types_is_refused_with_the_field() {
+    let events = [event("c", &json("e", "complaint", "c", BASE, ",\"status\":\"opened\""), LATER)];
+    let log = log_of(BTreeMap::from([(0, events.to_vec())]), BASE);
+    let disk = Disk::default();
+    let mut first = member(0, &log, &disk, &Options::default());
+    (0..10).for_each(|_| round(&mut first));
+    drop(first);
+    let held = |disk: &Disk| {
+        let disk = disk.lock().unwrap();
+        let held = disk.kept[&0].get(Column::Meta, CATALOG_KEY).unwrap();
+        String::from_utf8(held.expect("the store says under which event types it was written")).unwrap()
+    };
+    let written = held(&disk);
+    assert_eq!(written, catalog_to_json(schemas().catalog()));
+    let write = |text: String| {
+        let mut batch = Batch::default();
+        batch.put(Column::Meta, CATALOG_KEY.to_vec(), text.into_bytes());
+        disk.lock().unwrap().kept.get_mut(&0).unwrap().write(batch).unwrap();
+    };
+    write(written.replace(r#"{"name":"priority","kind":"text"}"#, r#"{"name":"priority","kind":"number"}"#));
+    let mut again = member(0, &log, &disk, &Options::default());
+    let refused = (0..100).find_map(|_| again.round().err());
+    let Some(WorldError::Fatal(message)) = refused else { panic!("not refused: {refused:?}") };
+    let reason = "the store was written under other event schemas: the field `priority` of `complaint` was a number and \
+                  is now a text: change it back";
+    assert!(message.contains(reason), "{message}");
+    drop(again);
+    // One that lacks a field is older, and no obstacle.
+    write(written.replace(r#",{"name":"channel","kind":"text"}]},{"name":"feedback""#, r#"]},{"name":"feedback""#));
+    assert_ne!(held(&disk), written);
+    let mut again = member(0, &log, &disk, &Options::default());
+    let purchase = event("c", &json("f", "purchase", "c", BASE + HOUR, ""), LATER);
+    log.lock().unwrap().input.get_mut(&0).unwrap().push(purchase);
+    (0..10).for_each(|_| round(&mut again));
+    assert_eq!(held(&disk), written);
 }

@@ -93,7 +93,7 @@ pub fn rules() -> Arc<RuleSet> {
     static RULE_SET: OnceLock<Arc<RuleSet>> = OnceLock::new();
     let load = || {
         let source = Source { name: "rules.yaml".into(), text: RULES.into() };
-        let limits = Limits { history: HISTORY };
+        let limits = Limits { history: HISTORY, ..Limits::default() };
         Arc::new(tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|e| panic!("{e}")).set)
     };
     RULE_SET.get_or_init(load).clone()
@@ -101,7 +101,7 @@ pub fn rules() -> Arc<RuleSet> {
 
 /// A generation of rules; its number stands for its text.
 pub fn generation(number: i64, rules: Arc<RuleSet>) -> Generation {
-    let settings = EngineSettings { history: HISTORY };
+    let settings = EngineSettings { history: HISTORY, ..EngineSettings::default() };
     Generation {
         number,
         fingerprint: format!("{number:016x}").into(),

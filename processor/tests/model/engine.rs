@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub fn run_engine(rules_yaml: &str, events: &[String], settings: &Settings) -> Vec<serde_json::Value> {
     let schemas = Arc::new(tocsin::codec::schemas::Schemas::shipped());
     let source = tocsin::rules::Source { name: "rules.yaml".into(), text: rules_yaml.into() };
-    let limits = tocsin::rules::Limits { history: settings.history_ms };
+    let limits = tocsin::rules::Limits { history: settings.history_ms, ..Default::default() };
     let rules = tocsin::rules::load(&[source], schemas.catalog(), &limits).unwrap_or_else(|error| panic!("{error}"));
     let mut backtest = tocsin::backtest::Settings { until: settings.until_ms, ..Default::default() };
     backtest.engine.history = settings.history_ms;

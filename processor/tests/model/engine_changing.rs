@@ -61,9 +61,9 @@ pub fn run_engine(case: &Case) -> (Vec<serde_json::Value>, Seen) {
 fn engine(yaml: &str, schemas: &Schemas, case: &Case) -> Engine {
     let history = case.settings.history_ms;
     let source = Source { name: "rules.yaml".into(), text: yaml.into() };
-    let rules = tocsin::rules::load(&[source], schemas.catalog(), &Limits { history });
+    let rules = tocsin::rules::load(&[source], schemas.catalog(), &Limits { history, ..Limits::default() });
     let rules = rules.unwrap_or_else(|error| panic!("{error}"));
-    Engine::new(Arc::new(rules.set), schemas.catalog(), Settings { history }, Detail::Full)
+    Engine::new(Arc::new(rules.set), schemas.catalog(), Settings { history, ..Settings::default() }, Detail::Full)
 }
 
 struct Run {

@@ -71,10 +71,15 @@ fn engines() -> &'static [Engine] {
 
 fn engine(text: &str) -> Engine {
     let source = Source { name: "rules.yaml".into(), text: text.into() };
-    let limits = Limits { history: HISTORY };
+    let limits = Limits { history: HISTORY, ..Limits::default() };
     let loaded =
         tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    Engine::new(Arc::new(loaded.set), schemas().catalog(), EngineSettings { history: HISTORY }, Detail::Full)
+    Engine::new(
+        Arc::new(loaded.set),
+        schemas().catalog(),
+        EngineSettings { history: HISTORY, ..EngineSettings::default() },
+        Detail::Full,
+    )
 }
 
 const HISTORY: i64 = 12 * HOUR;
@@ -88,7 +93,7 @@ pub fn schemas() -> Arc<Schemas> {
 pub fn no_rules() -> Arc<Generation> {
     static NONE: OnceLock<Arc<Generation>> = OnceLock::new();
     let make = || {
-        let settings = EngineSettings { history: HISTORY };
+        let settings = EngineSettings { history: HISTORY, ..EngineSettings::default() };
         let engine = Engine::new(Arc::default(), schemas().catalog(), settings, Detail::Full);
         Arc::new(Generation { number: 0, fingerprint: "none".into(), document: "".into(), engine })
     };

@@ -15,6 +15,7 @@ pub fn evidence(set: &RuleSet, rule: &Rule, customer: &Customer, at: Millis) -> 
         match named.value {
             LetSource::Window(place) => windows.push(&set.windows[place]),
             LetSource::Silence(place) => silences.push(set.silences[place].key),
+            LetSource::Open(_) => {}
         }
     }
     // The last to arrive first.

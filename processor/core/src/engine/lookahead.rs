@@ -11,10 +11,10 @@ use crate::rule::{Aggregate, LetSource, Rule, RuleSet};
 pub fn may_raise(set: &RuleSet, rule: &Rule) -> Vec<bool> {
     (0..rule.lets.len())
         .map(|place| match rule.lets[place].value {
-            LetSource::Silence(_) => false,
+            LetSource::Silence(_) | LetSource::Open(_) => false,
             LetSource::Window(window) => {
                 let window = &set.windows[window];
-                let only_falls = window.aggregate == Aggregate::Count && window.offset == 0;
+                let only_falls = window.aggregate == Aggregate::Count && matches!(window.span, crate::rule::Span::Sliding { offset: 0, .. });
                 let levels = rule.levels.iter().map(|(_, condition)| condition);
                 !only_falls || rule.require.iter().chain(levels).any(|condition| rises(condition, place))
             }

@@ -38,11 +38,13 @@ use verdict::Verdict;
 pub struct Settings {
     /// How long events are kept and how late they may be.
     pub history: Duration,
+    /// Open items that one rule holds for one customer; further triggers open none.
+    pub max_open_items: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { history: 400 * DAY }
+        Self { history: 400 * DAY, max_open_items: 1_000 }
     }
 }
 
@@ -284,6 +286,7 @@ impl Engine {
         Details {
             values: values::owned(lets, at),
             customer: customer.attributes.clone(),
+            trigger: None,
             evidence: evidence::evidence(&self.set, rule, customer, at),
         }
     }

@@ -21,9 +21,10 @@ pub fn values(set: &RuleSet, windows: u64, rule: &Rule, customer: &mut Customer,
                     held.resize(set.windows.len(), None);
                     window::slide(window, &customer.timeline, &mut held[place], at)
                 };
-                LetValue::Number(total.value(window.aggregate))
+                LetValue::Still(OwnedValue::Number(total.value(window.aggregate)))
             }
             LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer)),
+            LetSource::Open(_) => LetValue::Still(OwnedValue::Null),
         })
         .collect()
 }
@@ -46,7 +47,7 @@ pub fn next_change(
     let lets = rule.lets.iter().enumerate().filter(|(place, _)| matters(*place));
     let windows = lets.filter_map(|(_, named)| match named.value {
         LetSource::Window(place) => window::next_change(&set.windows[place], &customer.timeline, scope.at),
-        LetSource::Silence(_) => None,
+        LetSource::Silence(_) | LetSource::Open(_) => None,
     });
     let flips = rule.conditions().filter_map(|condition: &Expr| condition.next_flip(scope));
     windows.chain(flips).min()
@@ -55,10 +56,9 @@ pub fn next_change(
 /// The values as an alert record tells them.
 pub fn owned(lets: &[LetValue], at: Millis) -> Vec<OwnedValue> {
     lets.iter()
-        .map(|value| match *value {
-            LetValue::Null | LetValue::Since(None) => OwnedValue::Null,
-            LetValue::Number(x) => OwnedValue::Number(x),
-            LetValue::Duration(ms) => OwnedValue::Duration(ms),
+        .map(|value| match value {
+            LetValue::Still(value) => value.clone(),
+            LetValue::Since(None) => OwnedValue::Null,
             LetValue::Since(Some(since)) => OwnedValue::Duration((at - since) as f64),
         })
         .collect()

@@ -1,18 +1,19 @@
 //! An alert record as an Avro single object of the schema `alert.avsc`.
 
-use super::{CUSTOMER, Facts, text};
+use super::{CUSTOMER, Facts, Told, text};
 use crate::codec::avro::{put_block, put_double, put_header, put_long, put_option, put_text};
 use tocsin_core::rule::{Task, Template};
-use tocsin_core::value::OwnedValue;
+use tocsin_core::value::Value;
 
 /// CRC-64-AVRO of `alert.avsc`; a test computes it.
 pub const ALERT_FINGERPRINT: u64 = 0xd169_cba4_66cd_cd82;
 
-// Branches of the union of `values`.
+// Branches of the union of `values`; the first four are those of the map within it.
 const NULL: i64 = 0;
 const BOOLEAN: i64 = 1;
 const DOUBLE: i64 = 2;
 const STRING: i64 = 3;
+const MAP: i64 = 4;
 
 /// Appends the record.
 pub(super) fn write(facts: &Facts<'_>, out: &mut Vec<u8>) {
@@ -31,12 +32,21 @@ pub(super) fn write(facts: &Facts<'_>, out: &mut Vec<u8>) {
     put_long(out, transition.occurred_at);
     put_long(out, facts.detected_at);
     put_long(out, transition.episode.fired_at);
-    put_block(out, facts.values(), |out, (name, value)| {
+    put_block(out, facts.values().into_iter(), |out, (name, told)| {
         put_text(out, name);
-        put_value(out, value);
+        match told {
+            Told::Value(value) => put_value(out, value),
+            Told::Fields(fields) => {
+                put_long(out, MAP);
+                put_block(out, fields.into_iter(), |out, (name, value)| {
+                    put_text(out, name);
+                    put_value(out, value);
+                });
+            }
+        }
     });
     for name in CUSTOMER {
-        put_option(out, facts.attribute(name), |out, value| put_text(out, &text::shown(value, "")));
+        put_option(out, facts.attribute(name), |out, value| put_text(out, &text::shown(value.borrow(), "")));
     }
     let presentation = &facts.rule.presentation;
     put_block(out, presentation.labels.iter(), |out, (name, label)| {
@@ -53,16 +63,16 @@ pub(super) fn write(facts: &Facts<'_>, out: &mut Vec<u8>) {
     put_block(out, facts.details.evidence.iter(), |out, id| put_text(out, id));
 }
 
-fn put_value(out: &mut Vec<u8>, value: &OwnedValue) {
+fn put_value(out: &mut Vec<u8>, value: Value<'_>) {
     match value {
-        OwnedValue::Null => put_long(out, NULL),
-        OwnedValue::Bool(b) => {
+        Value::Null | Value::Undefined => put_long(out, NULL),
+        Value::Bool(b) => {
             put_long(out, BOOLEAN);
-            out.push(u8::from(*b));
+            out.push(u8::from(b));
         }
-        OwnedValue::Number(x) => put_number(out, *x),
-        OwnedValue::Duration(ms) => put_number(out, text::seconds(*ms)),
-        OwnedValue::Text(text) => {
+        Value::Number(x) => put_number(out, x),
+        Value::Duration(ms) => put_number(out, text::seconds(ms)),
+        Value::Text(text) => {
             put_long(out, STRING);
             put_text(out, text);
         }

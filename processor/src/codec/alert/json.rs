@@ -1,12 +1,12 @@
 //! An alert record as a JSON object.
 
-use super::{Facts, text};
+use super::{Facts, Told, text};
 use crate::codec::timestamp;
 use std::io::Write as _;
 use tocsin_core::alert::Severity;
 use tocsin_core::rule::{Task, Template};
 use tocsin_core::time::Millis;
-use tocsin_core::value::OwnedValue;
+use tocsin_core::value::Value;
 
 /// Appends the record.
 pub(super) fn write(facts: &Facts<'_>, out: &mut Vec<u8>) {
@@ -25,8 +25,20 @@ pub(super) fn write(facts: &Facts<'_>, out: &mut Vec<u8>) {
     record.instant("occurred_at", Some(transition.occurred_at));
     record.instant("detected_at", Some(facts.detected_at));
     record.instant("fired_at", Some(transition.episode.fired_at));
-    record.object("values", |values| facts.values().for_each(|(name, value)| values.value(name, value)));
-    record.object("customer", |customer| facts.customer().for_each(|(name, value)| customer.value(name, value)));
+    record.object("values", |values| {
+        for (name, told) in facts.values() {
+            match told {
+                Told::Value(value) => values.value(name, value),
+                Told::Fields(fields) => {
+                    values
+                        .object(name, |object| fields.into_iter().for_each(|(name, value)| object.value(name, value)));
+                }
+            }
+        }
+    });
+    record.object("customer", |customer| {
+        facts.customer().for_each(|(name, value)| customer.value(name, value.borrow()));
+    });
     let presentation = &facts.rule.presentation;
     record.object("labels", |labels| presentation.labels.iter().for_each(|(name, label)| labels.text(name, label)));
     record.object("summary", |summary| texts(facts, &presentation.summary, summary));
@@ -124,13 +136,13 @@ impl<'o> Object<'o> {
         self.out.push(b'"');
     }
 
-    fn value(&mut self, name: &str, value: &OwnedValue) {
+    fn value(&mut self, name: &str, value: Value<'_>) {
         match value {
-            OwnedValue::Null => self.null(name),
-            OwnedValue::Bool(b) => self.display(name, b),
-            OwnedValue::Number(x) => self.number(name, *x),
-            OwnedValue::Duration(ms) => self.number(name, text::seconds(*ms)),
-            OwnedValue::Text(text) => self.text(name, text),
+            Value::Null | Value::Undefined => self.null(name),
+            Value::Bool(b) => self.display(name, b),
+            Value::Number(x) => self.number(name, x),
+            Value::Duration(ms) => self.number(name, text::seconds(ms)),
+            Value::Text(text) => self.text(name, text),
         }
     }
 

@@ -3,6 +3,8 @@
 //! A record is a pure function of the transition, its rule and the time of detection, so a replay writes the same
 //! bytes but for `detected_at`. Where the contract leaves a choice:
 //!
+//! - `values` of an item ends with `age`, in seconds, and `trigger`: the fields of the event that opened it, as far as they
+//!   are there, without the four that every event has.
 //! - `customer` has those of name, owner, region, segment, tier and stage that are known.
 //! - `notify` has an entry for each role of each of the rule's notifications that is for the record's severity, in the
 //!   order of the rule. The recipient is the customer's attribute of the role's name, or null.
@@ -21,11 +23,11 @@ use super::schemas::Schemas;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use tocsin_core::alert::{Details, Severity, Transition};
-use tocsin_core::event::{FieldId, PROFILE};
+use tocsin_core::event::{FieldId, FieldName, FieldValue, PROFILE, Record};
 use tocsin_core::expr::AttributeRef;
 use tocsin_core::rule::{Rule, Task, Template};
 use tocsin_core::time::{LATEST, Millis};
-use tocsin_core::value::OwnedValue;
+use tocsin_core::value::{OwnedValue, Value};
 use uuid::Uuid;
 
 pub use avro::ALERT_FINGERPRINT;
@@ -93,6 +95,13 @@ struct Facts<'a> {
     detected_at: Millis,
 }
 
+/// What stands under a name in `values`.
+enum Told<'a> {
+    Value(Value<'a>),
+    /// Of an event.
+    Fields(Vec<(&'a str, Value<'a>)>),
+}
+
 /// Somebody who is to be told.
 struct Recipient<'a> {
     role: &'a str,
@@ -105,9 +114,37 @@ impl<'a> Facts<'a> {
         alert_id(&self.rule.id, customer_id, item.as_deref(), episode.fired_at, episode.refire)
     }
 
-    /// The named values of the rule, in its order.
-    fn values(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a OwnedValue)> {
-        self.rule.lets.iter().map(|named| &*named.name).zip(&self.details.values)
+    /// The named values of the rule, in its order; then, of an item, its age and its trigger.
+    fn values(&self) -> Vec<(&'a str, Told<'a>)> {
+        let names = self.rule.lets.iter().map(|named| &*named.name);
+        let values = self.details.values.iter().map(|value| Told::Value(value.borrow()));
+        let age = self.age().map(|age| ("age", Told::Value(Value::Duration(age))));
+        let trigger = self.trigger().map(|trigger| ("trigger", Told::Fields(self.fields(trigger))));
+        names.zip(values).chain(age).chain(trigger).collect()
+    }
+
+    /// The event that opened the item.
+    fn trigger(&self) -> Option<Record<'a>> {
+        Record::parse(&self.details.trigger.as_ref()?.record)
+    }
+
+    /// The fields of an event that are there, in the order of its record.
+    fn fields(&self, record: Record<'a>) -> Vec<(&'a str, Value<'a>)> {
+        let event_type = self.schemas.catalog().get(record.type_id());
+        let named = |(name, value): (FieldName<'a>, FieldValue<'a>)| {
+            let name = match name {
+                FieldName::Slot(slot) => &event_type?.fields.get(usize::from(slot))?.name,
+                FieldName::Extra(name) => name,
+            };
+            Some((name, value.value()))
+        };
+        record.fields().filter_map(named).collect()
+    }
+
+    /// How long ago the item was opened.
+    fn age(&self) -> Option<f64> {
+        let trigger = self.details.trigger.as_ref()?;
+        Some((self.transition.occurred_at - trigger.occurred_at) as f64)
     }
 
     /// The customer's attribute of that name, if it is known.
@@ -145,7 +182,7 @@ impl<'a> Facts<'a> {
 
     /// Whom a role stands for: the attribute of that name, as a text.
     fn recipient(&self, role: &str) -> Option<String> {
-        self.attribute(role).map(|value| text::shown(value, ""))
+        self.attribute(role).map(|value| text::shown(value.borrow(), ""))
     }
 
     fn due_at(&self, task: &Task) -> Option<Millis> {

@@ -4,7 +4,7 @@ use super::Facts;
 use std::fmt::Write as _;
 use tocsin_core::rule::{Template, TemplatePart};
 use tocsin_core::time::{DAY, HOUR, MINUTE, SECOND};
-use tocsin_core::value::OwnedValue;
+use tocsin_core::value::{OwnedValue, Value};
 
 /// What stands for null.
 const UNKNOWN: &str = "-";
@@ -20,13 +20,17 @@ pub(super) fn render(facts: &Facts<'_>, language: &str, template: &Template) -> 
         match part {
             TemplatePart::Text(plain) => text.push_str(plain),
             TemplatePart::Let(place) => {
-                let value = facts.details.values.get(*place).unwrap_or(&OwnedValue::Null);
+                let value = facts.details.values.get(*place).map_or(Value::Null, OwnedValue::borrow);
                 text.push_str(&shown(value, language));
             }
             TemplatePart::Attribute(name) => {
-                let value = facts.details.customer.value(name).to_owned();
-                text.push_str(&shown(&value, language));
+                text.push_str(&shown(facts.details.customer.value(name), language));
             }
+            TemplatePart::Trigger(field) => {
+                let value = facts.trigger().map_or(Value::Null, |trigger| field.of(trigger));
+                text.push_str(&shown(value, language));
+            }
+            TemplatePart::Age => text.push_str(&shown(facts.age().map_or(Value::Null, Value::Duration), language)),
             TemplatePart::Severity => text.push_str(facts.transition.severity.name()),
             TemplatePart::CustomerId => text.push_str(&facts.transition.customer_id),
             TemplatePart::RuleId => text.push_str(&facts.rule.id),
@@ -36,13 +40,13 @@ pub(super) fn render(facts: &Facts<'_>, language: &str, template: &Template) -> 
 }
 
 /// A value in a text of this language.
-pub(super) fn shown(value: &OwnedValue, language: &str) -> String {
+pub(super) fn shown(value: Value<'_>, language: &str) -> String {
     match value {
-        OwnedValue::Null => UNKNOWN.to_owned(),
-        OwnedValue::Bool(b) => b.to_string(),
-        OwnedValue::Number(x) => number(*x).unwrap_or_else(|| UNKNOWN.to_owned()),
-        OwnedValue::Duration(ms) => duration(*ms, language),
-        OwnedValue::Text(text) => text.to_string(),
+        Value::Null | Value::Undefined => UNKNOWN.to_owned(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(x) => number(x).unwrap_or_else(|| UNKNOWN.to_owned()),
+        Value::Duration(ms) => duration(ms, language),
+        Value::Text(text) => text.to_owned(),
     }
 }
 
@@ -94,7 +98,7 @@ mod tests {
             (OwnedValue::Duration(-1_500.0), "-1s 500ms", "-1秒500毫秒"),
             (OwnedValue::Text("x".into()), "x", "x"),
         ] {
-            assert_eq!((&*shown(&value, "en"), &*shown(&value, "zh")), (en, zh), "{value:?}");
+            assert_eq!((&*shown(value.borrow(), "en"), &*shown(value.borrow(), "zh")), (en, zh), "{value:?}");
         }
     }
 }

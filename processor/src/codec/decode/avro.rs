@@ -75,7 +75,7 @@ fn walk<'p>(
             Target::Slot(slot) => {
                 if is_there(&mut reader, step)? {
                     let value = value(&mut reader, &step.wire, &step.name)?;
-                    if let Some(output) = output.as_deref_mut() {
+                    if let Some(output) = output.as_deref_mut().filter(|_| step.kept) {
                         output.writer.field(slot, value);
                     }
                 }

@@ -238,7 +238,7 @@ fn double(number: &str) -> f64 {
     number.parse().unwrap_or(f64::INFINITY)
 }
 
-/// Writes one field of the schema.
+/// Checks one field of the schema, and writes it if it is kept.
 #[inline]
 fn field_value(
     text: &str,
@@ -268,7 +268,9 @@ fn field_value(
         }
         (kind, found) => return Err(Malformed::wrong_type(&field.name, expected(kind), found.describe())),
     };
-    writer.field(slot, value);
+    if field.kept {
+        writer.field(slot, value);
+    }
     Ok(())
 }
 

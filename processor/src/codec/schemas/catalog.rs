@@ -20,6 +20,17 @@ struct StoredType {
 struct StoredField {
     name: Box<str>,
     kind: StoredKind,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    kept: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_yes(kept: &bool) -> bool {
+    *kept
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -126,7 +137,7 @@ impl From<&Field> for StoredField {
             FieldKind::Text => StoredKind::Text,
             FieldKind::Bool => StoredKind::Bool,
         };
-        Self { name: field.name.clone(), kind }
+        Self { name: field.name.clone(), kind, kept: field.kept }
     }
 }
 
@@ -138,6 +149,6 @@ impl From<StoredField> for Field {
             StoredKind::Text => FieldKind::Text,
             StoredKind::Bool => FieldKind::Bool,
         };
-        Self { name: stored.name, kind }
+        Self { name: stored.name, kind, kept: stored.kept }
     }
 }

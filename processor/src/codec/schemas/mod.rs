@@ -12,6 +12,7 @@ use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use std::fmt::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use tocsin_core::event::{Catalog, TypeId, stable_hash};
 
 pub use catalog::{catalog_from_json, catalog_to_json, compatible};
@@ -167,6 +168,13 @@ impl Schemas {
             }
         }
         Ok(())
+    }
+
+    /// The same schemas, with every field kept: for who wants to see whole events.
+    #[must_use]
+    pub fn keeping_all(mut self: Arc<Self>) -> Arc<Self> {
+        Arc::make_mut(&mut self).types.iter_mut().for_each(|schema| schema.plan.keep_all());
+        self
     }
 
     /// The event types as the core knows them.

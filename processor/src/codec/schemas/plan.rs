@@ -22,6 +22,7 @@ pub(crate) struct Plan {
 pub(crate) struct Field {
     pub name: Box<str>,
     pub kind: FieldKind,
+    pub kept: bool,
 }
 
 /// A field as it comes on the wire.
@@ -32,6 +33,8 @@ pub(crate) struct Step {
     /// The branch that means null, of a union of two; `None` if the field is no union.
     pub null: Option<u8>,
     pub wire: Wire,
+    /// Whether it gets into the record.
+    pub kept: bool,
 }
 
 /// Where a field goes.
@@ -72,6 +75,8 @@ pub(crate) struct Unsupported {
 }
 
 const EXTRAS: &str = "extras";
+/// The attribute of a field that says whether it is kept.
+const KEPT: &str = "tocsin.kept";
 const COMMON: [(&str, Target); 4] = [
     ("id", Target::Id),
     ("type", Target::Type),
@@ -106,6 +111,7 @@ impl Plan {
 
     fn step(&mut self, field: &RecordField) -> Result<Step, &'static str> {
         let name = field.name.clone().into_boxed_str();
+        let kept = kept(field)?;
         if let Some((_, target)) = COMMON.iter().find(|(common, _)| *common == field.name) {
             let wire = match (target, &field.schema) {
                 (Target::OccurredAt, Schema::TimestampMillis) => Wire::Long,
@@ -113,7 +119,7 @@ impl Plan {
                 (_, Schema::String) => Wire::Text,
                 _ => return Err("must be a string, and not nullable"),
             };
-            return Ok(Step { name, target: *target, null: None, wire });
+            return Ok(Step { name, target: *target, null: None, wire, kept });
         }
         let (null, schema) = match &field.schema {
             Schema::Union(union) => nullable(union)?,
@@ -121,20 +127,27 @@ impl Plan {
         };
         if field.name == EXTRAS {
             self.open = true;
-            return Ok(Step { name, target: Target::Extras, null, wire: extras(schema)? });
+            return Ok(Step { name, target: Target::Extras, null, wire: extras(schema)?, kept });
         }
         let wire = scalar(schema).ok_or(
             "its type is not supported; use string, boolean, int, long, float, double, an enum or a decimal in bytes, \
              or a union of null and one of them",
         )?;
         let target = Target::Slot(self.fields.len() as FieldId);
-        self.fields.push(Field { name: name.clone(), kind: wire.kind() });
-        Ok(Step { name, target, null, wire })
+        self.fields.push(Field { name: name.clone(), kind: wire.kind(), kept });
+        Ok(Step { name, target, null, wire, kept })
     }
 
     /// The fields as the core's catalog has them.
     pub fn catalog_fields(&self) -> Vec<event::Field> {
-        self.fields.iter().map(|field| event::Field { name: field.name.clone(), kind: field.kind }).collect()
+        let field = |field: &Field| event::Field { name: field.name.clone(), kind: field.kind, kept: field.kept };
+        self.fields.iter().map(field).collect()
+    }
+
+    /// Lets every field into the record.
+    pub fn keep_all(&mut self) {
+        self.fields.iter_mut().for_each(|field| field.kept = true);
+        self.steps.iter_mut().for_each(|step| step.kept = true);
     }
 
     /// The scales of the decimals.
@@ -164,6 +177,21 @@ impl Wire {
             Self::Decimal { .. } => FieldKind::Decimal,
         }
     }
+}
+
+/// Whether a field gets into the record: the schema may say that it does not.
+fn kept(field: &RecordField) -> Result<bool, &'static str> {
+    let kept = match field.custom_attributes.get(KEPT) {
+        None => return Ok(true),
+        Some(kept) => kept.as_bool().ok_or("its `tocsin.kept` must be true or false")?,
+    };
+    if !kept && COMMON.iter().any(|(common, _)| *common == field.name) {
+        return Err("is one of the four that every event has, and always kept");
+    }
+    if !kept && field.name == EXTRAS {
+        return Err("is kept or left out of the schema: without it no extra is kept");
+    }
+    Ok(kept)
 }
 
 /// The branch that is null, and the other one.

@@ -2,10 +2,12 @@ use crate::codec::alert::{AlertForm, AlertWriter, PublishedAlert, TransitionHash
 use crate::codec::schemas::Schemas;
 use apache_avro::reader::datum::GenericDatumReader;
 use std::sync::Arc;
-use tocsin_core::alert::{Details, Episode, Reason, Severity, Transition, TransitionKind};
+use tocsin_core::alert::{Details, Episode, Reason, Severity, Transition, TransitionKind, Trigger};
 use tocsin_core::attributes::Attribute;
-use tocsin_core::expr::AttributeRef;
-use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, Task, Template, TemplatePart};
+use tocsin_core::decimal::Decimal;
+use tocsin_core::event::{Catalog, FieldValue, RecordWriter};
+use tocsin_core::expr::{AttributeRef, FieldRef};
+use tocsin_core::rule::{Let, LetSource, Notify, Presentation, Rule, RuleKey, Subject, Task, Template, TemplatePart};
 use tocsin_core::time::{DAY, HOUR};
 use tocsin_core::value::OwnedValue;
 
@@ -51,6 +53,7 @@ fn rule(presentation: Presentation) -> Arc<Rule> {
         key: RuleKey::of("complaint-burst"),
         version: "5f3a".into(),
         description: None,
+        subject: Subject::Customer,
         scope: None,
         lets: ["complaints", "quiet", "spent", "share"].map(named).into(),
         require: None,
@@ -84,6 +87,7 @@ fn transition() -> Transition {
                 OwnedValue::Null,
                 OwnedValue::Number(0.25),
             ],
+            trigger: None,
             customer: [
                 slot(1, "anna@example.com"),
                 slot(4, "gold"),
@@ -96,6 +100,21 @@ fn transition() -> Transition {
             evidence: vec!["t-1".into(), "t-2".into()],
         }),
     }
+}
+
+/// Of an item that a purchase without a currency opened a day and a half before.
+fn item() -> Transition {
+    let mut writer = RecordWriter::default();
+    writer.begin(Catalog::type_id("purchase"), "p-1");
+    writer.field(0, FieldValue::Decimal(Decimal(199_900)));
+    writer.field(1, FieldValue::Text("CNY"));
+    writer.field(2, FieldValue::Number(2.0));
+    writer.field(7, FieldValue::Text("\"done\""));
+    let record = writer.record().unwrap().bytes().into();
+    let mut transition = Transition { item: Some("p-1".into()), ..transition() };
+    let trigger = Trigger { occurred_at: transition.occurred_at - DAY - 12 * HOUR - 1, record };
+    transition.details.as_mut().unwrap().trigger = Some(trigger);
+    transition
 }
 
 fn json(rule: Arc<Rule>, transition: &Transition) -> String {
@@ -122,6 +141,42 @@ fn the_record_is_that_of_the_contract() {
     ]
     .join(",");
     assert_eq!(json(rule(presentation()), &transition()), expected);
+}
+
+#[test]
+fn an_item_tells_its_age_and_its_trigger() {
+    let presentation = Presentation {
+        summary: vec![
+            ("en".into(), template(vec![TemplatePart::Trigger(FieldRef::Slot(0)), text(" "), TemplatePart::Age])),
+            ("zh".into(), template(vec![TemplatePart::Trigger(FieldRef::Id), text(" "), TemplatePart::Age])),
+            ("de".into(), template(vec![TemplatePart::Trigger(FieldRef::Slot(3))])),
+        ],
+        ..Presentation::default()
+    };
+    let record = json(rule(presentation.clone()), &item());
+    let values = concat!(
+        r#""values":{"complaints":3,"quiet":7783200,"spent":null,"share":0.25,"age":129600.001,"#,
+        r#""trigger":{"amount":19.99,"currency":"CNY","quantity":2,"status":"\"done\""}}"#
+    );
+    assert!(record.contains(values), "{record}");
+    let summary = r#""summary":{"en":"19.99 1d 12h","zh":"p-1 1天12小时","de":"-"}"#;
+    assert!(record.contains(summary), "{record}");
+    // Extras too, and the number of an unknown type tells no names.
+    let mut of_profile = item();
+    let mut writer = RecordWriter::default();
+    writer.begin(Catalog::type_id("profile"), "p-1");
+    writer.field(0, FieldValue::Text("Ann"));
+    writer.extra("vip", FieldValue::Bool(true));
+    let record = writer.record().unwrap().bytes().into();
+    of_profile.details.as_mut().unwrap().trigger = Some(Trigger { occurred_at: of_profile.occurred_at, record });
+    let record = json(rule(presentation.clone()), &of_profile);
+    assert!(record.contains(r#""age":0,"trigger":{"name":"Ann","vip":true}}"#), "{record}");
+    for transition in [item(), of_profile] {
+        assert_eq!(
+            avro(rule(presentation.clone()), &transition),
+            as_avro(&json(rule(presentation.clone()), &transition))
+        );
+    }
 }
 
 #[test]
@@ -193,7 +248,12 @@ fn as_avro(json: &str) -> serde_json::Value {
     for name in ["name", "owner", "region", "segment", "tier", "stage"] {
         record["customer"].as_object_mut().unwrap().entry(name).or_insert(serde_json::Value::Null);
     }
-    for value in record["values"].as_object_mut().unwrap().values_mut().filter(|value| value.is_number()) {
+    let values = record["values"].as_object_mut().unwrap().values_mut();
+    let values = values.flat_map(|value| match value {
+        serde_json::Value::Object(fields) => fields.values_mut().collect(),
+        value => vec![value],
+    });
+    for value in values.filter(|value| value.is_number()) {
         *value = value.as_f64().into();
     }
     record

@@ -1,9 +1,10 @@
 //! The same event in JSON and in Avro is the same record; and no bytes make the decoder panic.
 
-use super::{decoded, with_visit};
+use super::{avsc, decoded, with_visit};
 use crate::codec::avro::{put_header, put_long, put_text};
 use crate::codec::decode::Decoder;
 use crate::codec::encode::Encoder;
+use crate::codec::schemas::Schemas;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
@@ -36,6 +37,28 @@ fn json_and_avro_give_the_same_record() {
     ] {
         check(json);
     }
+}
+
+/// A field that is not kept is read like any other and left out.
+#[test]
+fn what_is_not_kept_is_checked_and_left_out() {
+    let fields = r#"{"name": "a", "type": "string", "tocsin.kept": false}, {"name": "b", "type": "int"}, {"name": "c", "type": ["null", "double"], "tocsin.kept": false}"#;
+    let schemas = Arc::new(Schemas::from_sources([("visit.avsc", avsc("visit", fields))]).unwrap());
+    let mut decoder = Decoder::new(Arc::clone(&schemas));
+    let json = |members: &str| format!(r#"{{"id":"p","type":"visit","customer_id":"c","occurred_at":1,{members}}}"#);
+    let (whole, short) = (json(r#""a":"x","b":7,"c":0.5"#), json(r#""b":7"#));
+    let expected = "visit p c 1 b=7";
+    assert_eq!(decoded(&mut decoder, whole.as_bytes()), expected);
+    assert_eq!(decoded(&mut decoder, short.as_bytes()), expected);
+    assert_eq!(decoder.ignored_fields(), 0);
+    let refused = decoded(&mut decoder, json(r#""a":1,"b":7"#).as_bytes());
+    assert_eq!(refused, "wrong_type: field `a`: a text is expected, found a number");
+    // Avro has a place for each, so an encoder does not leave them out.
+    let mut avro = Vec::new();
+    Encoder::new(schemas).encode(whole.as_bytes(), &mut avro).unwrap();
+    assert_eq!(decoded(&mut decoder, &avro), expected);
+    let cut = decoded(&mut decoder, &avro[..avro.len() - 1]);
+    assert!(cut.contains("field `c`"), "{cut}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::{COMMON, avsc};
 use crate::codec::schemas::{Schemas, catalog_from_json, catalog_to_json, compatible};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use tocsin_core::event::Catalog;
 
 /// `expected` is a part of the error, or empty.
@@ -59,6 +60,51 @@ fn schemas_are_accepted_or_refused_with_a_reason() {
         &avsc("visit", "")
             .replace(r#""customer_id", "type": "string""#, r#""customer_id", "type": ["null", "string"]"#),
         "field `customer_id`: must be a string, and not nullable",
+    );
+}
+
+#[test]
+fn a_field_may_say_that_it_is_not_kept() {
+    let kept = |kept: &str| {
+        format!(r#"{{"name": "a", "type": "string", "tocsin.kept": {kept}}}, {{"name": "b", "type": "int"}}"#)
+    };
+    let schemas = |kept: &str| Schemas::from_sources([("x.avsc", avsc("visit", kept))]).unwrap();
+    let (without, with) = (schemas(&kept("false")), schemas(&kept("true")));
+    let fields = |schemas: &Schemas| -> Vec<(String, bool)> {
+        let event_type = schemas.catalog().by_name("visit").unwrap();
+        event_type.fields.iter().map(|field| (field.name.to_string(), field.kept)).collect()
+    };
+    assert_eq!(fields(&without), [("a".to_owned(), false), ("b".to_owned(), true)]);
+    assert_eq!(fields(&with), [("a".to_owned(), true), ("b".to_owned(), true)]);
+    assert_eq!(fields(&Arc::new(without.clone()).keeping_all()), fields(&without), "the catalog stays what it is");
+    // It keeps its place, so a schema may change its mind; but then events are read otherwise.
+    assert_eq!(compatible(without.catalog(), with.catalog()), Ok(()));
+    assert_eq!(compatible(with.catalog(), without.catalog()), Ok(()));
+    assert_ne!(without.fingerprint(), with.fingerprint());
+    let said = schemas(&kept("true"));
+    assert_eq!(said.fingerprint(), schemas(&kept("true").replace(r#", "tocsin.kept": true"#, "")).fingerprint());
+    assert_eq!(without.avro_fingerprint("visit"), with.avro_fingerprint("visit"));
+    let stored = catalog_to_json(without.catalog());
+    assert!(stored.contains(r#"{"name":"a","kind":"text","kept":false}"#), "{stored}");
+    assert_eq!(catalog_from_json(&stored).unwrap(), *without.catalog());
+
+    check(&avsc("visit", &kept("\"no\"")), "field `a`: its `tocsin.kept` must be true or false");
+    let not_kept = |name: &str| {
+        avsc("visit", "")
+            .replace(&format!(r#""name": "{name}""#), &format!(r#""name": "{name}", "tocsin.kept": false"#))
+    };
+    for common in ["id", "type", "customer_id", "occurred_at"] {
+        check(
+            &not_kept(common),
+            &format!("field `{common}`: is one of the four that every event has, and always kept"),
+        );
+    }
+    check(
+        &avsc(
+            "visit",
+            r#"{"name": "extras", "tocsin.kept": false, "type": {"type": "map", "values": ["null", "string"]}}"#,
+        ),
+        "field `extras`: is kept or left out of the schema",
     );
 }
 

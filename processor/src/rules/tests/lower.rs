@@ -2,7 +2,7 @@ use tocsin_core::event::Catalog;
 use tocsin_core::expr::{AttributeRef, FieldRef};
 use tocsin_core::time::DAY;
 
-use super::super::names::Named;
+use super::super::names::{Known, Named};
 use super::super::syntax;
 use super::super::tests::catalog;
 use super::*;
@@ -20,21 +20,31 @@ fn lets() -> Vec<Named> {
 }
 
 fn in_condition(text: &str) -> Result<Expr, Vec<Fault>> {
+    in_rule(Trigger::None, Part::Condition, text)
+}
+
+fn in_rule(trigger: Trigger<'_>, part: Part<'_>, text: &str) -> Result<Expr, Vec<Fault>> {
     let (catalog, lets) = (catalog(), lets());
-    condition(&syntax::parse(text).unwrap(), Names { catalog: &catalog, lets: &lets, part: Part::Condition })
+    let known = Known { lets: &lets, trigger };
+    condition(&syntax::parse(text).unwrap(), Names { catalog: &catalog, known, part })
+}
+
+/// In a rule whose items are opened by events of this type.
+fn in_item(event_type: &str, text: &str) -> Result<Expr, Vec<Fault>> {
+    let catalog = catalog();
+    in_rule(Trigger::Of(catalog.by_name(event_type).unwrap()), Part::Condition, text)
 }
 
 /// As `where` over these types, resolved for the first.
 fn in_where(types: &[&str], text: &str) -> Result<Expr, Vec<Fault>> {
     let catalog: Catalog = catalog();
     let all: Vec<_> = types.iter().map(|name| catalog.by_name(name).unwrap()).collect();
-    let part = Part::Where { of: all[0], all: &all };
-    condition(&syntax::parse(text).unwrap(), Names { catalog: &catalog, lets: &[], part })
+    let part = Part::Where { of: all[0], all: &all, key: "where" };
+    condition(&syntax::parse(text).unwrap(), Names { catalog: &catalog, known: Known::default(), part })
 }
 
 fn in_scope(text: &str) -> Result<Expr, Vec<Fault>> {
-    let (catalog, lets) = (catalog(), lets());
-    condition(&syntax::parse(text).unwrap(), Names { catalog: &catalog, lets: &lets, part: Part::Scope })
+    in_rule(Trigger::None, Part::Scope, text)
 }
 
 fn check(result: Result<Expr, Vec<Fault>>, expected: &[(usize, &str)]) {
@@ -131,6 +141,53 @@ fn a_running_duration_stands_alone_on_the_left() {
 }
 
 #[test]
+fn an_item_has_an_age_and_a_trigger() {
+    let run = |compare| Expr::Running(Running::Age, compare, Box::new(duration(DAY_MS)));
+    assert_eq!(in_item("complaint", "age >= hours(24)"), Ok(run(Compare::GreaterOrEqual)));
+    assert_eq!(in_item("complaint", "days(1) > age"), Ok(run(Compare::Less)));
+    let refused =
+        "the running duration `age` may stand only alone on one side of <, <=, > or >=, with none on the other";
+    check(in_item("complaint", "age > quiet"), &[(4, refused)]);
+    check(in_item("complaint", "age == days(1)"), &[(0, refused)]);
+    check(in_item("complaint", "quiet < age + days(1)"), &[(8, refused)]);
+    check(in_item("complaint", "quiet > (age > days(1) ? gap : days(2))"), &[(9, &refused.replace("age", "quiet"))]);
+
+    let trigger = |field| Box::new([Expr::Trigger(field), text("a")]);
+    assert_eq!(in_item("complaint", "trigger.status == 'a'"), Ok(Expr::Equal(trigger(FieldRef::Slot(1)))));
+    assert_eq!(in_item("complaint", "trigger.id == 'a'"), Ok(Expr::Equal(trigger(FieldRef::Id))));
+    assert_eq!(in_item("profile", "trigger.vip == 'a'"), Ok(Expr::Equal(trigger(FieldRef::Extra("vip".into())))));
+    let has = Expr::Has(Box::new(Expr::Trigger(FieldRef::Slot(0))));
+    assert_eq!(in_item("purchase", "has(trigger.amount)"), Ok(has));
+    check(
+        in_item("purchase", "trigger.amuont > 3 || trigger.status > 3"),
+        &[(0, "`purchase` has no field `amuont` -> amount"), (37, "`>` between a text and a number is never defined")],
+    );
+    check(
+        in_item("purchase", "trigger.occurred_at > 3 || trigger.customer_id == 'a' || trigger"),
+        &[
+            (0, "how long ago the trigger was is called `age`"),
+            (27, "a rule looks at one customer at a time; there is no `trigger.customer_id`"),
+            (57, "`trigger` alone is no value; name a field of it: trigger.status"),
+        ],
+    );
+    check(
+        in_item("purchase", "event.amount > 3"),
+        &[(0, "`event` stands only in `where` and `until`; of the event that opened the item write trigger.amount")],
+    );
+    // A trigger that was refused itself is blamed once.
+    let broken = |text| in_rule(Trigger::Broken, Part::Condition, text);
+    assert_eq!(broken("age > days(1) && trigger.anything > 3"), Err(vec![]));
+    check(broken("age == days(1)"), &[(0, refused)]);
+    let catalog = catalog();
+    let in_scope = in_rule(Trigger::Of(&catalog.types()[0]), Part::Scope, "age > days(1) && trigger.amount > 3");
+    let beside = |name: &str| format!("`scope` looks at attributes alone, not at `{name}`");
+    check(in_scope, &[(0, &beside("age")), (17, &beside("trigger"))]);
+    let beside = |name: &str| format!("`where` looks at the event alone, not at `{name}`");
+    let found = in_where(&["purchase"], "age > days(1) && trigger.amount > 3");
+    check(found, &[(0, &beside("age")), (17, &beside("trigger"))]);
+}
+
+#[test]
 fn fields_are_resolved_for_each_type() {
     let status = |slot| Ok(Expr::Equal(pair(Expr::Event(FieldRef::Slot(slot)), text("a"))));
     assert_eq!(in_where(&["purchase", "complaint"], "event.status == 'a'"), status(7));
@@ -169,8 +226,8 @@ fn names_that_stand_for_nothing_are_refused() {
         in_condition("event.amount > 3"),
         &[(0, "`event` stands only in `where`, which belongs to a value under `let`")],
     );
-    let later = |name: &str| format!("`{name}` belongs to rules with a `trigger`, which are not supported yet");
-    check(in_condition("age > days(1) && trigger.amount > 3"), &[(0, &later("age")), (17, &later("trigger"))]);
+    let of_items = |name: &str| format!("`{name}` belongs to rules with a `trigger`");
+    check(in_condition("age > days(1) && trigger.amount > 3"), &[(0, &of_items("age")), (17, &of_items("trigger"))]);
     check(in_scope("n > 3"), &[(0, "`scope` looks at attributes alone, not at `n`")]);
     check(in_scope("tier == 'a'"), &[(0, "there is no value `tier` -> customer.tier")]);
     check(in_scope("vip"), &[(0, "there is no value `vip`; `scope` looks at attributes: customer.status")]);

@@ -5,6 +5,7 @@ use tocsin_core::event::{Catalog, Field, FieldKind};
 use super::*;
 
 mod changes;
+mod items;
 mod refusals;
 mod whole;
 
@@ -13,7 +14,7 @@ pub(super) fn catalog() -> Catalog {
     use FieldKind::{Bool, Decimal, Number, Text};
     let mut catalog = Catalog::default();
     let mut add = |name: &str, open: bool, fields: &[(&str, FieldKind)]| {
-        let field = |(name, kind): &(&str, FieldKind)| Field { name: (*name).into(), kind: *kind };
+        let field = |(name, kind): &(&str, FieldKind)| Field { name: (*name).into(), kind: *kind, kept: true };
         catalog.add(name, fields.iter().map(field).collect(), open).unwrap();
     };
     let texts = |names: &[&'static str]| names.iter().map(|name| (*name, Text)).collect::<Vec<_>>();
@@ -36,10 +37,8 @@ pub(super) fn source(name: &str, text: &str) -> Source {
     Source { name: name.to_owned(), text: text.to_owned() }
 }
 
-const LIMITS: Limits = Limits { history: 400 * tocsin_core::time::DAY };
-
 pub(super) fn load_text(text: &str) -> Result<LoadedRules, LoadErrors> {
-    load(&[source("r.yaml", text)], &catalog(), &LIMITS)
+    load(&[source("r.yaml", text)], &catalog(), &Limits::default())
 }
 
 /// What is wrong with a file, each without the file's name.

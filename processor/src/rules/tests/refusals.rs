@@ -85,32 +85,35 @@ fn keys_are_known_and_belong_to_the_kind() {
 }
 
 #[test]
-fn kinds_to_come_are_known_but_refused() {
-    let item = "3:3: rules with `trigger` are not supported yet";
+fn keys_of_one_kind_are_refused_in_another() {
+    let item = "rules:\n- id: a\n  trigger: complaint\n  ";
     check(
-        "rules:\n- id: a\n  trigger: complaint\n  where: event.status == 'opened'\n  by: ticket_id\n  after: 1d",
-        &[item],
-    );
-    check(
-        "rules:\n- id: a\n  trigger: complaint\n  until: []\n  expire: 9d\n  for: 1d\n  when: age > days(1)",
-        &[item],
-    );
-    check(
-        "rules:\n- id: a\n  trigger: complaint\n  for: 1d\n  lead: 3d\n  wehre: x",
+        &format!("{item}for: 1d\n  expire: 9d\n  lead: 3d\n  wehre: x"),
         &[
-            item,
             "4:3: `for` belongs to conditions and to rules with `until`",
-            "5:3: `lead` belongs to rules with a `date`",
-            "6:3: there is no key `wehre` in a rule; did you mean `where`?",
+            "5:3: `expire` belongs to rules with a `trigger` and `until`",
+            "6:3: `lead` belongs to rules with a `date`",
+            "7:3: there is no key `wehre` in a rule; did you mean `where`?",
         ],
     );
     check(
-        "rules:\n- id: a\n  date: customer.birthday\n  lead: 3d\n  at: '09:00'\n  by: x",
-        &["3:3: rules with `date` are not supported yet", "6:3: `by` belongs to rules with a `trigger`"],
+        &format!("{item}resolve_when: true\n  keep_firing_for: 1d"),
+        &[
+            "4:3: `resolve_when` belongs to conditions and to rules with `until`",
+            "5:3: `keep_firing_for` belongs to conditions and to rules with `until`",
+        ],
+    );
+    check(
+        "rules:\n- id: a\n  date: customer.birthday\n  by: x\n  for: 1d\n  after: 1d",
+        &[
+            "4:3: `by` belongs to rules with a `trigger`",
+            "5:3: `for` belongs to conditions and to rules with `until`",
+            "6:3: `after` belongs to rules with a `trigger`",
+        ],
     );
     check(
         "rules:\n- id: a\n  trigger: complaint\n  date: customer.birthday",
-        &[item, "4:3: a rule has a `trigger` or a `date`, not both"],
+        &["4:3: a rule has a `trigger` or a `date`, not both"],
     );
 }
 
@@ -203,7 +206,7 @@ fn texts_name_what_there_is() {
     check_rule(
         &summary("{{ trigger.amount }} {{ customer.id }}"),
         &[
-            "5:35: `trigger` belongs to rules with a `trigger`, which are not supported yet",
+            "5:35: `trigger` belongs to rules with a `trigger`",
             "5:56: `id` belongs to events and is no attribute of the customer",
         ],
     );
@@ -256,14 +259,39 @@ fn recipients_and_tasks_are_checked() {
 #[test]
 fn a_value_that_was_refused_is_blamed_once() {
     check(
-        "rules:\n- id: a\n  let: {n: {avg: purchase.amount, over: 7d}}\n  when: n > 3 && n == 'a'\n  annotations: {summary: {en: '{{ n }}'}}",
-        &["3:13: `avg` is not supported yet; there is `count`, `sum`, `silence`"],
+        "rules:\n- id: a\n  let: {n: {avg: purchase.amuont, over: 7d}}\n  when: n > 3 && n == 'a'\n  annotations: {summary: {en: '{{ n }}'}}",
+        &["3:27: `purchase` has no field `amuont`; did you mean `amount`?"],
     );
     check(
-        "rules:\n- id: a\n  let: {rhythm: {median_gap: purchase}, quiet: {silence: purchase}}\n  when: quiet > 2.5 * rhythm && m > 3",
+        "rules:\n- id: a\n  let: {rhythm: {median_gap: purchase, over: 1y}, quiet: {silence: purchase}}\n  when: quiet > 2.5 * rhythm && m > 3",
         &[
-            "3:18: `median_gap` is not supported yet; there is `count`, `sum`, `silence`",
+            "3:46: `1y` is not a duration; write whole numbers with the units ms, s, m, h, d, w, such as `90d` or `1d12h`",
             "4:33: there is no value `m`; there is `rhythm`, `quiet`",
         ],
     );
+}
+
+#[test]
+fn what_is_not_kept_is_beyond_rules() {
+    let mut catalog = Catalog::default();
+    let field = |name: &str, kept| Field { name: name.into(), kind: FieldKind::Text, kept };
+    let fields = || vec![field("page", true), field("text", false)];
+    catalog.add("visit", fields(), false).unwrap();
+    catalog.add("profile", fields(), true).unwrap();
+    let check = |lines: &str, expected: &[(&str, &str)]| {
+        let text = format!("rules:\n- id: a\n  {}\n", lines.replace('\n', "\n  "));
+        let errors = load(&[source("r.yaml", &text)], &catalog, &Limits::default()).unwrap_err();
+        let reason = |(at, of): &(&str, &str)| {
+            format!(
+                "r.yaml:{at}: the schema of `{of}` says that `text` is not kept (`tocsin.kept`), so no rule can use it"
+            )
+        };
+        assert_eq!(errors.to_string(), expected.iter().map(reason).collect::<Vec<_>>().join("\n"), "{lines}");
+    };
+    check("let: {n: {distinct: visit.text, over: 7d}}\nwhen: n > 3", &[("3:29", "visit")]);
+    check("let: {n: {count: visit, where: event.text == 'a', over: 7d}}\nwhen: n > 3", &[("3:34", "visit")]);
+    check("when: customer.text == 'a'", &[("3:9", "profile")]);
+    check("trigger: visit\nby: text\nwhen: trigger.text == 'a'", &[("4:7", "visit"), ("5:9", "visit")]);
+    check("date: customer.text", &[("3:9", "profile")]);
+    check("when: 'true'\nannotations: {summary: {en: '{{ customer.text }}'}}", &[("4:35", "profile")]);
 }

@@ -83,7 +83,10 @@ fn what_cel_has_and_rules_have_not_is_named() {
     check("n == [1]", &[(5, "a list stands only to the right of `in`")]);
     check("n in customer.tags", &[(13, "`in` needs a list on its right, such as [\"web\", \"app\"]")]);
     check("n == b'a'", &[(5, "there are no bytes in rules, only texts")]);
-    check("customer.a.b == 1", &[(10, "only `customer` and `event` have fields, and those hold plain values")]);
+    check(
+        "customer.a.b == 1",
+        &[(10, "only `customer`, `event` and `trigger` have fields, and those hold plain values")],
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use tocsin_core::alert::Severity;
 use tocsin_core::expr::{AttributeRef, Compare, Expr, FieldRef};
 use tocsin_core::rule::{
-    Aggregate, Let, LetSource, Notify, Presentation, Rule, Selected, Selector, Task, Template, TemplatePart, Window,
+    Aggregate, Let, LetSource, Notify, Presentation, Rule, Selected, Selector, Span, Subject, Task, Template,
+    TemplatePart, Window,
 };
 use tocsin_core::time::DAY;
 use tocsin_core::value::OwnedValue;
@@ -49,7 +50,11 @@ fn compare(place: usize, compare: Compare, bound: f64) -> Expr {
 
 fn window(aggregate: Aggregate, name: &str, field: Option<u16>, filter: Option<Expr>, days: i64) -> Window {
     let selected = Selected { type_id: Catalog::type_id(name), field, filter };
-    Window { aggregate, selector: Selector { types: vec![selected] }, over: days * DAY, offset: 0 }
+    Window {
+        aggregate,
+        selector: Selector { types: vec![selected] },
+        span: Span::Sliding { over: days * DAY, offset: 0 },
+    }
 }
 
 fn presentation() -> Presentation {
@@ -85,6 +90,7 @@ fn the_rule_of_the_contract_is_read_in_full() {
         // Alerts carry it: a release that computes another one makes every rule a changed rule.
         version: "0a696b8c6dfc52c8".into(),
         description: Some("three complaints in a week".into()),
+        subject: Subject::Customer,
         scope: Some(Expr::NotEqual(pair(status, text("closed")))),
         lets: vec![
             Let { name: "complaints".into(), value: LetSource::Window(0) },
@@ -105,7 +111,7 @@ fn the_rule_of_the_contract_is_read_in_full() {
         window(Aggregate::Count, "complaint", None, Some(opened), 7),
         window(Aggregate::Sum, "purchase", Some(0), None, 30),
     ];
-    assert_eq!(loaded.set, RuleSet { rules: vec![Arc::new(rule)], windows, silences: vec![] });
+    assert_eq!(loaded.set, RuleSet { rules: vec![Arc::new(rule)], windows, ..RuleSet::default() });
     assert_eq!(loaded.places, [Place { file: "r.yaml".to_owned(), line: 3, column: 9 }]);
 }
 
@@ -116,10 +122,10 @@ fn rules_are_ordered_by_file_and_place_and_share_their_windows() {
         source("b.yaml", &format!("rules:\n{}", rule("c"))),
         source("a.yaml", &format!("rules:\n{}{}", rule("z"), rule("b"))),
     ];
-    let loaded = load(&sources, &catalog(), &LIMITS).unwrap();
+    let loaded = load(&sources, &catalog(), &Limits::default()).unwrap();
     let ids: Vec<&str> = loaded.set.rules.iter().map(|rule| &*rule.id).collect();
     assert_eq!((ids, loaded.set.windows.len()), (vec!["z", "b", "c"], 1));
-    assert_eq!(load(&[], &catalog(), &LIMITS), Ok(LoadedRules::default()));
+    assert_eq!(load(&[], &catalog(), &Limits::default()), Ok(LoadedRules::default()));
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn every_problem_of_every_file_is_reported_in_order() {
         source("b.yaml", "rules:\n- {id: a, when: x}\n"),
         source("a.yaml", "rules:\n- {id: a, when: true, fro: 3}\n- {when: y}\n"),
     ];
-    let errors = load(&sources, &catalog(), &LIMITS).unwrap_err();
+    let errors = load(&sources, &catalog(), &Limits::default()).unwrap_err();
     let expected = "a.yaml:2:23: there is no key `fro` in a rule; did you mean `for`?\n\
                     a.yaml:3:3: a rule needs an `id`\n\
                     a.yaml:3:10: there is no value `y`\n\
@@ -225,13 +231,41 @@ fn every_example_of_the_manual_loads() {
     }
 }
 
+const EVERY_OTHER_KIND: &str = r#"
+rules:
+  - id: complaint-unanswered
+    trigger: complaint
+    where: event.status == "opened"
+    by: ticket_id
+    after: 1h
+    until: [{complaint: 'event.status in ["answered", "resolved"]'}, {profile: event.ticket_id == "x"}]
+    expire: 90d
+    let: {n: {count: interaction, over: item}, m: {median_gap: [purchase, score], over: 7d, prior: true}}
+    levels: {medium: age >= hours(24) && m > days(1), high: age >= hours(48) && n < 2 && trigger.priority != "low"}
+    annotations: {summary: {en: "{{ trigger.category }} for {{ age }}"}}
+  - id: birthday
+    date: customer.birthday
+    lead: 3d
+    at: "09:00"
+    timezone: Asia/Shanghai
+    let: {o: {open: complaint, by: ticket_id, until: [{complaint: event.status == "resolved"}], expire: 9d}, l: {last: purchase.channel, over: 9d}}
+    when: o < 2 && l == "web"
+"#;
+
+#[test]
+fn every_other_kind_loads() {
+    let loaded = load_text(EVERY_OTHER_KIND).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!((loaded.set.rules.len(), loaded.set.windows.len(), loaded.set.openings.len()), (2, 3, 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever a file holds, it is read or refused, and what is refused has a place within it.
     #[test]
-    fn no_file_brings_the_loader_down(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[-a-z0-9 \n:{}\\[\\]\"'!&*|>#,.?%=()$\u{feff}中]{0,6}"), 1..12)) {
-        let mut text: Vec<char> = COMPLAINT_BURST.chars().collect();
+    fn no_file_brings_the_loader_down(items: bool, cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, "[-a-z0-9 \n:{}\\[\\]\"'!&*|>#,.?%=()$\u{feff}中]{0,6}"), 1..12)) {
+        let whole = if items { EVERY_OTHER_KIND } else { COMPLAINT_BURST };
+        let mut text: Vec<char> = whole.chars().collect();
         for (at, length, put) in cuts {
             let at = at.index(text.len() + 1);
             let end = (at + length).min(text.len());
