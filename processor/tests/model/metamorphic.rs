@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::due::Instants;
-use super::generate::{Grid, case, case_on, changing_case, changing_case_on};
+use super::generate::{Grid, ITEMS, PLAIN, case, case_on, changing_case, changing_case_on};
 use super::rng::Rng;
 use super::rule::Rule;
 use super::world::{run, run_at};
@@ -32,8 +32,8 @@ fn every_millisecond_gives_the_same_as_the_candidates() {
     for seed in 0..CASES {
         let mut rng = Rng::new(seed);
         let step = rng.range(2, 7);
-        for make in [case_on, changing_case_on] {
-            let case = make(&mut rng.clone(), Grid { step });
+        for (make, palette) in [case_on, changing_case_on].into_iter().flat_map(|make| [(make, PLAIN), (make, ITEMS)]) {
+            let case = make(&mut rng.clone(), Grid { step }, palette);
             let candidates = run_at(&case, Instants::Candidates).records;
             let every = run_at(&case, Instants::EveryMillisecond).records;
             assert_eq!(candidates, every, "seed {seed}: {case:#?}");

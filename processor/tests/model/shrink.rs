@@ -161,10 +161,14 @@ fn smaller_measures(rule: &Rule, push: Push<'_>) {
                 }
             });
         }
-        if let Some(filter) = measure.selection_mut().filter.clone() {
-            push(&|rule| rule.lets[i].1.selection_mut().filter = None);
-            for simpler in simpler(&filter) {
-                push(&|rule| rule.lets[i].1.selection_mut().filter = Some(simpler.clone()));
+        if let Some(filter) = measure.selection_mut().and_then(|selection| selection.filter.clone()) {
+            let instead = simpler(&filter).into_iter().map(Some).chain([None]);
+            for instead in instead {
+                push(&|rule| {
+                    if let Some(selection) = rule.lets[i].1.selection_mut() {
+                        selection.filter.clone_from(&instead);
+                    }
+                });
             }
         }
     }
@@ -185,6 +189,7 @@ fn smaller_conditions(rule: &Rule, push: Push<'_>) {
                 push(&|rule| rule.condition = Condition::When(simpler.clone(), *severity));
             }
         }
+        Condition::Always(_) => {}
         Condition::Levels(levels) => {
             for i in 0..levels.len() {
                 let with = |instead: Option<Expr>| {

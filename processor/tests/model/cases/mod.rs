@@ -17,8 +17,8 @@ use super::change::Change;
 use super::count::Count;
 use super::event::{COMPLAINT, Event, Field, INTERACTION, PROFILE, PURCHASE};
 use super::expr::Expr;
-use super::measure::{Measure, Selection, Window};
-use super::rule::{Condition, Rule, Severity};
+use super::measure::{Measure, Selection, Stands, Window};
+use super::rule::{Condition, Kind, Rule, Severity};
 use super::silence::Silence;
 use super::sum::Sum;
 use super::world::run;
@@ -89,7 +89,8 @@ pub const MINUTE: i64 = 60_000;
 
 /// No lateness allowed, history of 400 days, no `until`.
 pub fn case(rules: impl Into<Vec<Rule>>, events: impl Into<Vec<Event>>) -> Case {
-    let settings = Settings { max_out_of_orderness_ms: 0, history_ms: 400 * 86_400_000, until_ms: None };
+    let settings =
+        Settings { max_out_of_orderness_ms: 0, history_ms: 400 * 86_400_000, max_open_items: 1_000, until_ms: None };
     Case { rules: rules.into(), events: events.into(), changes: vec![], interleaving: None, settings }
 }
 
@@ -168,8 +169,12 @@ fn selection(kinds: &[&'static str]) -> Selection {
     Selection { kinds: kinds.to_vec(), filter: None }
 }
 
+pub fn window(over: i64) -> Window {
+    Window { over, offset: 0, stands: Stands::AtTheInstant }
+}
+
 pub fn count(kinds: &[&'static str], over: i64) -> Measure {
-    Measure::Count(Count { selection: selection(kinds), window: Window { over, offset: 0 } })
+    Measure::Count(Count { selection: selection(kinds), window: window(over) })
 }
 
 /// `purchases(10)`: how many in the last 10 ms.
@@ -183,7 +188,7 @@ pub fn spent(over: i64) -> Measure {
 
 pub fn sum(paths: &[(&'static str, &'static str)], over: i64) -> Measure {
     let (kinds, fields): (Vec<_>, Vec<_>) = paths.iter().copied().unzip();
-    Measure::Sum(Sum { selection: selection(&kinds), fields, window: Window { over, offset: 0 } })
+    Measure::Sum(Sum { selection: selection(&kinds), fields, window: window(over) })
 }
 
 pub fn silence(kinds: &[&'static str]) -> Measure {
@@ -196,7 +201,7 @@ pub fn silence_since_first_seen(kinds: &[&'static str]) -> Measure {
 
 impl Measure {
     pub fn filter(mut self, filter: Expr) -> Measure {
-        self.selection_mut().filter = Some(filter);
+        self.selection_mut().unwrap().filter = Some(filter);
         self
     }
     pub fn offset(mut self, offset: i64) -> Measure {
@@ -209,6 +214,7 @@ impl Measure {
 pub fn rule(id: &str, lets: &[(&str, Measure)], when: Expr) -> Rule {
     Rule {
         id: id.to_owned(),
+        kind: Kind::Condition,
         scope: None,
         lets: lets.iter().map(|(name, measure)| ((*name).to_owned(), measure.clone())).collect(),
         require: None,
