@@ -72,12 +72,12 @@ impl Zone {
 
     /// The first instant at which its clocks show this; of a time that is skipped, the first after it.
     pub fn instant(self, shown: i64) -> i64 {
-        let shows = |at: &i64| self.clock(*at) == shown;
+        let is_right = |at: &i64| self.clock(*at) == shown;
         let candidates = [shown - self.winter() - HOUR, shown - self.winter()];
-        candidates.into_iter().find(shows).unwrap_or_else(|| {
+        candidates.into_iter().find(is_right).unwrap_or_else(|| {
             // Minute by minute from well before it: clocks are changed at full minutes.
             let start = candidates[0] - 2 * HOUR;
-            (0..).map(|minute| start + minute * MINUTE).find(|at| self.clock(*at) >= shown).unwrap()
+            (0..600).map(|minute| start + minute * MINUTE).find(|at| self.clock(*at) >= shown).unwrap()
         })
     }
 }

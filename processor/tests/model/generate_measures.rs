@@ -30,11 +30,12 @@ pub enum Sort {
 
 pub fn sort(measure: &Measure) -> Sort {
     match measure {
-        Measure::Count(_) | Measure::Open(_) => Sort::Number(1),
+        Measure::Count(_) | Measure::Open(_) | Measure::Aggregate(Aggregate { what: What::Distinct, .. }) => {
+            Sort::Number(1)
+        }
         Measure::Sum(_) => Sort::Number(10),
         Measure::Silence(_) => Sort::Running,
         Measure::MedianGap(_) => Sort::Span,
-        Measure::Aggregate(Aggregate { what: What::Distinct, .. }) => Sort::Number(1),
         Measure::Aggregate(aggregate) => {
             let (kind, field) = (aggregate.selection.kinds[0], aggregate.fields[0]);
             match fields(kind).iter().find(|(name, _)| *name == field).expect("generated from these").1 {

@@ -26,12 +26,11 @@ pub fn judge(rule: &Rule, items: &ItemRule, state: &mut State, look: &Look<'_>, 
     let spans = Sweeping { making: &items.making, lasts_ms, max_open }.sweep(look.held, look.at);
     observe_items::swept(rule, items, &spans, &state.items, look, &mut outcome.seen);
     for mut turn in turns(std::mem::take(&mut state.items), &spans) {
-        match turn.end {
-            Some(end) => close(rule, &mut turn, end, look, outcome),
-            None => {
-                judge_open(rule, items, state, &mut turn, look, outcome);
-                state.items.push(Item { trigger: turn.trigger, key: turn.key, episode: turn.episode });
-            }
+        if let Some(end) = turn.end {
+            close(rule, &mut turn, end, look, outcome);
+        } else {
+            judge_open(rule, items, state, &mut turn, look, outcome);
+            state.items.push(Item { trigger: turn.trigger, key: turn.key, episode: turn.episode });
         }
     }
 }
