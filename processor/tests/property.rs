@@ -10,8 +10,8 @@ mod engine;
 mod engine_changing;
 mod model;
 
-use model::coverage::{self, Coverage, REQUIRED, REQUIRED_OF_CHANGES, Seen};
-use model::{BASE_MS, Case, Part, SPOKEN, compare, event, generate, render, shrink, world};
+use model::coverage::{Coverage, REQUIRED, REQUIRED_OF_CHANGES, Seen};
+use model::{BASE_MS, Case, Part, SPOKEN, compare, coverage_required, event, generate, render, shrink, world};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -32,23 +32,23 @@ fn the_engine_agrees_when_rules_change() {
 
 #[test]
 fn the_engine_agrees_on_values() {
-    agree_if(&[Part::Values], generate::case_with_values, &coverage::REQUIRED_OF_VALUES);
+    agree_if(&[Part::Values], generate::case_with_values, &coverage_required::OF_VALUES);
 }
 
 #[test]
 fn the_engine_agrees_on_items() {
-    agree_if(&[Part::Values, Part::Items], generate::case_with_items, &coverage::REQUIRED_OF_ITEMS);
+    agree_if(&[Part::Values, Part::Items], generate::case_with_items, &coverage_required::OF_ITEMS);
 }
 
 #[test]
 fn the_engine_agrees_on_dates() {
-    agree_if(&[Part::Values, Part::Items, Part::Dates], generate::case_with_dates, &coverage::REQUIRED_OF_DATES);
+    agree_if(&[Part::Values, Part::Items, Part::Dates], generate::case_with_dates, &coverage_required::OF_DATES);
 }
 
 #[test]
 fn the_engine_agrees_when_rules_of_all_kinds_change() {
     let parts = [Part::Values, Part::Items, Part::Dates];
-    agree_if(&parts, generate::changing_case_with_all, &coverage::REQUIRED_OF_CHANGES_OF_ALL);
+    agree_if(&parts, generate::changing_case_with_all, &coverage_required::OF_CHANGES);
 }
 
 type Generate = fn(u64) -> Case;
@@ -166,12 +166,13 @@ fn as_files(case: &Case) -> String {
         format!("--- rules.yaml from before line {} on\n{}", change.place + 1, render::rules(&change.rules))
     };
     format!(
-        "--- rules.yaml\n{}{}--- events.jsonl\n{}\n--- max_out_of_orderness {}, history {}, interleaving {:?}, until {}",
+        "--- rules.yaml\n{}{}--- events.jsonl\n{}\n--- max_out_of_orderness {}, history {}, max_open_items {}, interleaving {:?}, until {}",
         render::rules(&case.rules),
         case.changes.iter().map(change).collect::<String>(),
         events.join("\n"),
         render::duration(settings.max_out_of_orderness_ms),
         render::duration(settings.history_ms),
+        settings.max_open_items,
         case.interleaving,
         settings.until_ms.map_or("none".to_owned(), |until| {
             format!("{} (base + {} ms)", event::time_text(until), until - BASE_MS)

@@ -109,11 +109,6 @@ pub const REQUIRED_OF_CHANGES: [(&str, u64); 37] = [
     ("evidence was cut", 300),
 ];
 
-pub const REQUIRED_OF_VALUES: [(&str, u64); 0] = [];
-pub const REQUIRED_OF_ITEMS: [(&str, u64); 0] = [];
-pub const REQUIRED_OF_DATES: [(&str, u64); 0] = [];
-pub const REQUIRED_OF_CHANGES_OF_ALL: [(&str, u64); 0] = [];
-
 impl Coverage {
     pub fn add<'a>(&mut self, seen: impl IntoIterator<Item = &'a Seen>, records: usize) {
         self.cases += 1;

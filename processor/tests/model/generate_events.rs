@@ -178,7 +178,8 @@ pub fn add_dates(rng: &mut Rng, grid: Grid, events: &mut [Event]) {
         }
         for (name, percent) in [("birthday", 75), ("renewal", 40)] {
             if event.kind == PROFILE && rng.chance(percent) {
-                let day = origin + DAY_MS * rng.range(-1, days);
+                // Most of the clock changes are on the day after the origin.
+                let day = origin + DAY_MS * if rng.chance(25) { 1 } else { rng.range(-1, days) };
                 event.fields.push((name, Field::Text(date_text(rng, BASE_MS + day))));
             }
         }

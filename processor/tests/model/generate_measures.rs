@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, What};
 use super::count::Count;
-use super::event::Field;
+use super::event::{Field, PURCHASE};
 use super::expr::{Expr, Looks, event, has_event, not, null, number, text, truth};
 use super::generate::{Grid, Palette};
 use super::generate_conditions::order;
@@ -62,19 +62,26 @@ pub fn measure(rng: &mut Rng, grid: Grid, palette: Palette, of_items: bool) -> M
     }
 }
 
+pub fn quiet(rng: &mut Rng) -> Measure {
+    Measure::Silence(Silence { selection: selection(rng), since_first_seen: rng.chance(40) })
+}
+
+pub fn rhythm(rng: &mut Rng, grid: Grid, of_items: bool) -> Measure {
+    let window = window(rng, grid, of_items);
+    let mut selection = selection(rng);
+    if rng.chance(70) {
+        // Dense enough for gaps.
+        selection = Selection { kinds: vec![PURCHASE], filter: None };
+    }
+    Measure::MedianGap(MedianGap { selection, window })
+}
+
 fn further(rng: &mut Rng, grid: Grid, of_items: bool) -> Measure {
     let window = window(rng, grid, of_items);
     let numeric = [What::Avg, What::Min, What::Max, What::Median, What::Stddev];
     let any = [What::Distinct, What::First, What::Last];
     match rng.range(1, 100) {
-        1..=18 => {
-            let mut selection = selection(rng);
-            if rng.chance(70) {
-                // Dense enough for gaps.
-                selection = Selection { kinds: vec![super::event::PURCHASE], filter: None };
-            }
-            Measure::MedianGap(MedianGap { selection, window })
-        }
+        1..=18 => rhythm(rng, grid, of_items),
         19..=32 => {
             let making = making(rng, true);
             Measure::Open(Open { making, expire_ms: rng.maybe(75, |rng| grid.length(rng, 1, 10)) })

@@ -1,23 +1,22 @@
 //! Random rules over what the random events carry.
 
-use super::calendar::ZONES;
+use super::calendar::{ZONES, Zone};
 use super::event::{COMPLAINT, FEEDBACK, INTERACTION, PROFILE, PURCHASE};
 use super::generate::{Grid, Palette};
 use super::generate_conditions::{About, atom, attribute_atom, condition, ladder, when};
 use super::generate_events::{Domain, fields};
-use super::generate_measures::{filter, measure};
+use super::generate_measures::{filter, measure, quiet, rhythm};
 use super::items::Making;
 use super::measure::Measure;
 use super::rng::Rng;
 use super::rule::{Condition, DateRule, ItemRule, Kind, LADDER, Rule};
 
 pub fn rule(rng: &mut Rng, grid: Grid, n: i64, palette: Palette) -> Rule {
-    let items = if palette.dates { 8 } else { 40 };
     match rng.range(1, 100) {
-        1..=65 if palette.dates => date(rng, grid, n, palette),
+        1..=60 if palette.dates => date(rng, grid, n, palette),
         1..=60 if palette.items => item(rng, grid, n, palette, true),
+        61..=80 if palette.dates => item(rng, grid, n, palette, true),
         61..=85 if palette.items => item(rng, grid, n, palette, false),
-        86..=93 if palette.items && items < 10 => item(rng, grid, n, palette, true),
         _ => plain(rng, grid, n, palette),
     }
 }
@@ -29,7 +28,17 @@ fn lets(
     of_items: bool,
     weights: &[(i64, usize)],
 ) -> Vec<(String, Measure)> {
-    (0..rng.weighted(weights)).map(|n| (["a", "b", "c"][n].to_owned(), measure(rng, grid, palette, of_items))).collect()
+    let count = rng.weighted(weights);
+    let mut lets: Vec<(String, Measure)> =
+        (0..count).map(|n| (["a", "b", "c"][n].to_owned(), measure(rng, grid, palette, of_items))).collect();
+    if palette.values && rng.chance(10) {
+        // A rhythm, and what may be longer than it: this, or the age of the item.
+        lets.push(("rhythm".to_owned(), rhythm(rng, grid, of_items)));
+        if !of_items {
+            lets.push(("quiet".to_owned(), quiet(rng)));
+        }
+    }
+    lets
 }
 
 fn plain(rng: &mut Rng, grid: Grid, n: i64, palette: Palette) -> Rule {
@@ -115,13 +124,22 @@ impl Making {
 fn date(rng: &mut Rng, grid: Grid, n: i64, palette: Palette) -> Rule {
     let lets = lets(rng, grid, palette, false, &[(55, 0), (35, 1), (10, 2)]);
     let about = About { lets: &lets, trigger: None };
+    // Times that a clock change skips or has twice.
+    let odd =
+        [(150, Zone::Berlin), (150, Zone::NewYork), (90, Zone::NewYork), (0, Zone::Beirut), (1_410, Zone::Beirut)];
+    let (at_minutes, zone) = if rng.chance(40) {
+        let (at_minutes, zone) = rng.pick(&odd);
+        (at_minutes, Some(zone))
+    } else {
+        (30 * rng.pick(&[0, 0, 0, 1, 3, 18, 24, 47]), rng.maybe(65, |rng| rng.pick(&ZONES[1..])))
+    };
     Rule {
         id: format!("rule-{n}"),
         kind: Kind::Date(DateRule {
             attribute: rng.weighted(&[(75, "birthday"), (25, "renewal")]),
             lead_days: rng.weighted(&[(60, 0), (20, 1), (15, 3), (5, 10)]),
-            at_minutes: 30 * rng.pick(&[0, 0, 0, 1, 3, 5, 18, 24, 47]),
-            zone: rng.maybe(75, |rng| rng.pick(&ZONES[1..])),
+            at_minutes,
+            zone,
         }),
         scope: rng.maybe(15, attribute_atom),
         require: rng.maybe(10, |rng| atom(rng, grid, about)),
@@ -133,7 +151,7 @@ fn date(rng: &mut Rng, grid: Grid, n: i64, palette: Palette) -> Rule {
         hold_ms: 0,
         resolve_when: None,
         keep_firing_ms: 0,
-        cooldown_ms: pause(rng, grid, 20),
+        cooldown_ms: if rng.chance(20) { 86_400_000 * rng.range(1, 4) } else { 0 },
         note: 0,
         lets,
     }

@@ -5,6 +5,7 @@ use super::episode::Transition;
 use super::measure::Held;
 use super::observe;
 use super::observe_change::{self, Looked};
+use super::observe_values;
 use super::record::record;
 use super::rule::{Kind, Rule};
 use super::standing::Moment;
@@ -34,6 +35,7 @@ impl<'a> Look<'a> {
 
     pub fn publish(&self, moment: &Moment<'_>, item: Option<&str>, transition: &Transition, outcome: &mut Outcome) {
         outcome.records.push(record(moment, self.customer, item, transition));
+        observe_values::published(moment, &mut outcome.seen);
     }
 }
 

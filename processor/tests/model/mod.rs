@@ -36,6 +36,7 @@ pub mod change;
 pub mod compare;
 pub mod count;
 pub mod coverage;
+pub mod coverage_required;
 pub mod due;
 pub mod episode;
 pub mod event;
@@ -57,6 +58,7 @@ pub mod metamorphic;
 pub mod observe;
 pub mod observe_change;
 pub mod observe_items;
+pub mod observe_values;
 pub mod open;
 pub mod rational;
 pub mod record;
@@ -89,7 +91,8 @@ pub enum Part {
     Dates,
 }
 
-/// Those that the engine speaks: it is compared with the model on them, in random cases and in written ones.
+/// Those that the engine speaks: it is compared with the model on them, in random cases and in written ones. For `Items`,
+/// `engine` and `engine_changing` hand it `Settings::max_open_items`.
 pub const SPOKEN: &[Part] = &[];
 
 /// What a run is told besides rules and events.

@@ -20,6 +20,7 @@ pub mod once_late;
 pub mod opens;
 pub mod order;
 pub mod records;
+pub mod rendered;
 pub mod resolving;
 pub mod silences;
 pub mod values;
