@@ -90,22 +90,38 @@ cases! {
 
     if_scope_holds_at_that_instant:
         ["2027-01-03 00:00 r fired medium"],
-        case([birthday().scope(customer("tier").equals(text("gold")))], [born(0, "01-03"), profile(2 * DAY + 1, "tier", "gold")])
-            .until(400 * DAY).history(2000 * DAY);
+        case(
+            [birthday().scope(customer("tier").equals(text("gold")))],
+            [born(0, "01-03"), profile(2 * DAY + 1, "tier", "gold")],
+        ).until(400 * DAY).history(2000 * DAY);
 
     and_when_if_given:
         ["2026-01-03 00:00 r fired medium"],
-        case([birthday().with("n", purchases(DAY)).when(value("n").above(number(0.0)))], [born(0, "01-03"), purchase(DAY + 1)])
-            .until(400 * DAY).history(2000 * DAY);
+        case(
+            [birthday().with("n", purchases(DAY)).when(value("n").above(number(0.0)))],
+            [born(0, "01-03"), purchase(DAY + 1)],
+        ).until(400 * DAY).history(2000 * DAY);
 
     a_window_at_that_instant_is_left_open:
         [],
-        case([birthday().with("n", purchases(DAY)).when(value("n").above(number(0.0)))], [born(0, "01-03"), purchase(DAY)]).until(9 * DAY);
+        case(
+            [birthday().with("n", purchases(DAY)).when(value("n").above(number(0.0)))],
+            [born(0, "01-03"), purchase(DAY)],
+        ).until(9 * DAY);
 
     with_levels:
         ["2026-01-03 00:00 r fired high"],
         case(
-            [birthday().with("n", purchases(DAY)).levels_of(&[(Severity::Low, value("n").at_least(number(0.0))), (Severity::High, value("n").at_least(number(1.0)))])],
+            [
+                birthday()
+                    .with("n", purchases(DAY))
+                    .levels_of(
+                        &[
+                            (Severity::Low, value("n").at_least(number(0.0))),
+                            (Severity::High, value("n").at_least(number(1.0))),
+                        ],
+                    ),
+            ],
             [born(0, "01-03"), purchase(DAY + 1)],
         ).until(9 * DAY);
 
@@ -135,12 +151,15 @@ cases! {
 
     at_most_once_for_each_calendar_date:
         ["2026-01-03 00:00 r fired medium"],
-        case([birthday()], [born(0, "01-03"), purchase(2 * DAY), purchase(2 * DAY).id("b"), born(2 * DAY, "--01-03")]).until(9 * DAY);
+        case([birthday()], [born(0, "01-03"), purchase(2 * DAY), purchase(2 * DAY).id("b"), born(2 * DAY, "--01-03")])
+            .until(9 * DAY);
 
     an_event_of_that_instant_may_make_it_hold:
         ["2026-01-03 00:00 r fired medium"],
-        case([birthday().with("n", purchases(DAY)).when(value("n").at_least(number(2.0)))], [born(0, "01-03"), purchase(2 * DAY), purchase(2 * DAY).id("b")])
-            .until(9 * DAY);
+        case(
+            [birthday().with("n", purchases(DAY)).when(value("n").at_least(number(2.0)))],
+            [born(0, "01-03"), purchase(2 * DAY), purchase(2 * DAY).id("b")],
+        ).until(9 * DAY);
 
     a_cooldown_counts_from_the_latest_firing:
         ["2026-01-03 00:00 r fired medium", "2028-01-03 00:00 r fired medium"],

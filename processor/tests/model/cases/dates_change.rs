@@ -27,10 +27,12 @@ fn changed(before: Rule, date: &str, day: i64, after: Rule) -> Case {
 
 cases! {
     a_new_rules_dates_are_those_after_the_change:
-        ["2026-01-05 00:00 r fired medium"], case([other()], [born(0, "01-05"), mover(DAY), mover(9 * DAY)]).change(2, [other(), birthday()]);
+        ["2026-01-05 00:00 r fired medium"],
+        case([other()], [born(0, "01-05"), mover(DAY), mover(9 * DAY)]).change(2, [other(), birthday()]);
 
     none_at_it_is_ever_judged:
-        [], case([other()], [born(0, "01-02"), mover(DAY), purchase(DAY), mover(9 * DAY)]).change(2, [other(), birthday()]);
+        [],
+        case([other()], [born(0, "01-02"), mover(DAY), purchase(DAY), mover(9 * DAY)]).change(2, [other(), birthday()]);
 
     another_time_of_the_day:
         ["2026-01-05 09:00 r fired medium"], changed(birthday(), "01-05", 3, birthday().at(9, 0));
@@ -54,7 +56,8 @@ cases! {
         [], changed(birthday(), "01-05", 3, date("r", "renewal"));
 
     nothing_resolves_when_it_is_gone:
-        ["2026-01-03 00:00 r fired medium"], case([birthday(), other()], [born(0, "01-03"), mover(5 * DAY)]).change(2, [other()]);
+        ["2026-01-03 00:00 r fired medium"],
+        case([birthday(), other()], [born(0, "01-03"), mover(5 * DAY)]).change(2, [other()]);
 
     a_rule_that_comes_back_has_forgotten:
         ["2026-01-03 00:00 r fired medium", "2026-01-04 00:00 r fired medium"],

@@ -12,16 +12,28 @@ fn gaps(over: i64) -> Measure {
 }
 
 values! {
-    the_median_of_the_times_between_neighbours: 0.010, gaps(100), [purchase(0), purchase(10), purchase(20), purchase(60)];
+    the_median_of_the_times_between_neighbours:
+        0.010,
+        gaps(100),
+        [purchase(0), purchase(10), purchase(20), purchase(60)];
     of_an_even_number_the_mean_of_the_middle_two: 0.015, gaps(100), [purchase(0), purchase(10), purchase(30)];
     and_not_rounded: 0.0015, gaps(100), [purchase(0), purchase(1), purchase(3)];
     null_below_three_events: None::<f64>, gaps(100), [purchase(0), purchase(10)];
     by_event_time_not_by_arrival: 0.010, gaps(100), [purchase(20), purchase(0), purchase(10)];
-    events_of_one_instant_have_no_gap: 0.0, gaps(100), [purchase(0), purchase(0).id("b"), purchase(0).id("c"), purchase(9)];
+    events_of_one_instant_have_no_gap:
+        0.0,
+        gaps(100),
+        [purchase(0), purchase(0).id("b"), purchase(0).id("c"), purchase(9)];
     only_what_is_in_the_window: 0.020, gaps(60), [purchase(0), purchase(5), purchase(20), purchase(40), purchase(60)];
     only_what_where_admits:
-        0.020, gaps(100).filter(event("channel").equals(text("web"))),
-        [purchase(0).text("channel", "web"), purchase(5), purchase(20).text("channel", "web"), purchase(40).text("channel", "web")];
+        0.020,
+        gaps(100).filter(event("channel").equals(text("web"))),
+        [
+            purchase(0).text("channel", "web"),
+            purchase(5),
+            purchase(20).text("channel", "web"),
+            purchase(40).text("channel", "web"),
+        ];
     over_several_types: 0.005, median_gap(&[PURCHASE, "complaint"], 100), [purchase(0), complaint(5), purchase(10)];
 }
 

@@ -172,9 +172,20 @@ cases! {
         [], case([items("r", making(COMPLAINT, &[INTERACTION])).after(25)], [complaint(0), interaction(25), end()]);
 
     levels_rise_with_the_age:
-        ["60000 r fired medium for co0", "120000 r severity_changed high for co0", "120500 r resolved high closed for co0"],
+        [
+            "60000 r fired medium for co0", "120000 r severity_changed high for co0",
+            "120500 r resolved high closed for co0",
+        ],
         case(
-            [contacted().levels_of(&[(Severity::Medium, age().at_least(minutes(1.0))), (Severity::High, age().at_least(minutes(2.0)))])],
+            [
+                contacted()
+                    .levels_of(
+                        &[
+                            (Severity::Medium, age().at_least(minutes(1.0))),
+                            (Severity::High, age().at_least(minutes(2.0))),
+                        ],
+                    ),
+            ],
             [complaint(0), interaction(120_500), end()],
         );
 
@@ -191,7 +202,10 @@ cases! {
 
     a_cooldown_counts_within_the_item:
         ["0 r fired medium for co0", "5 r resolved medium closed for co0", "7 r fired medium for co7"],
-        case([items("r", making(COMPLAINT, &[INTERACTION])).cooldown(90_000)], [complaint(0), interaction(5), complaint(7), end()]);
+        case(
+            [items("r", making(COMPLAINT, &[INTERACTION])).cooldown(90_000)],
+            [complaint(0), interaction(5), complaint(7), end()],
+        );
 
     a_cooldown_does_not_outlive_the_item_of_a_key:
         ["0 r fired medium for a", "5 r resolved medium closed for a", "7 r fired medium for a"],
@@ -210,7 +224,15 @@ cases! {
         );
 
     the_trigger_is_not_after_itself:
-        [], case([items("r", making(COMPLAINT, &[FEEDBACK])).with("n", count(&[COMPLAINT], 1).since_the_trigger()).when(value("n").above(number(0.0)))], [complaint(0), end()]);
+        [],
+        case(
+            [
+                items("r", making(COMPLAINT, &[FEEDBACK]))
+                    .with("n", count(&[COMPLAINT], 1).since_the_trigger())
+                    .when(value("n").above(number(0.0))),
+            ],
+            [complaint(0), end()],
+        );
 
     prior_counts_only_what_was_before_the_trigger:
         ["20 r fired medium for co20"],
@@ -237,7 +259,11 @@ cases! {
     losing_what_is_required_resolves_at_once:
         ["0 r fired medium for co0", "10 r resolved medium insufficient_data for co0"],
         case(
-            [items("r", making(COMPLAINT, &[INTERACTION])).with("n", count(&[COMPLAINT], 10)).require(value("n").above(number(0.0)))],
+            [
+                items("r", making(COMPLAINT, &[INTERACTION]))
+                    .with("n", count(&[COMPLAINT], 10))
+                    .require(value("n").above(number(0.0))),
+            ],
             [complaint(0), end()],
         );
 
@@ -251,20 +277,33 @@ cases! {
     expired_comes_before_insufficient_data:
         ["0 r fired medium for co0", "10 r resolved medium expired for co0"],
         case(
-            [items("r", making(COMPLAINT, &[INTERACTION])).expire(10).with("n", count(&[COMPLAINT], 10)).require(value("n").above(number(0.0)))],
+            [
+                items("r", making(COMPLAINT, &[INTERACTION]))
+                    .expire(10)
+                    .with("n", count(&[COMPLAINT], 10))
+                    .require(value("n").above(number(0.0))),
+            ],
             [complaint(0), end()],
         );
 
     expired_comes_before_cleared:
         ["0 r fired medium for co0", "10 r resolved medium expired for co0"],
         case(
-            [items("r", making(COMPLAINT, &[INTERACTION])).expire(10).with("n", count(&[COMPLAINT], 10)).when(value("n").above(number(0.0)))],
+            [
+                items("r", making(COMPLAINT, &[INTERACTION]))
+                    .expire(10)
+                    .with("n", count(&[COMPLAINT], 10))
+                    .when(value("n").above(number(0.0))),
+            ],
             [complaint(0), end()],
         );
 
     no_more_items_than_may_be:
         ["0 r fired medium for co0", "20 r resolved medium closed for co0", "30 r fired medium for co30"],
-        case([items("r", making(COMPLAINT, &[INTERACTION]))], [complaint(0), complaint(10), interaction(20), complaint(30), end()]).max_open(1);
+        case(
+            [items("r", making(COMPLAINT, &[INTERACTION]))],
+            [complaint(0), complaint(10), interaction(20), complaint(30), end()],
+        ).max_open(1);
 
     a_refused_trigger_is_not_opened_later:
         ["0 r fired medium for a", "10 r resolved medium closed for a"],
@@ -272,17 +311,26 @@ cases! {
 
     each_rule_has_its_own_most:
         ["0 q fired medium for co0", "0 r fired medium for co0"],
-        case([items("q", making(COMPLAINT, &[INTERACTION])), items("r", making(COMPLAINT, &[INTERACTION]))], [complaint(0), complaint(1), end()]).max_open(1);
+        case(
+            [items("q", making(COMPLAINT, &[INTERACTION])), items("r", making(COMPLAINT, &[INTERACTION]))],
+            [complaint(0), complaint(1), end()],
+        ).max_open(1);
 
     an_expired_item_makes_room_at_that_instant:
-        ["0 r fired medium for a", "10 r resolved medium expired for a", "10 r fired medium for b", "20 r resolved medium expired for b"],
+        [
+            "0 r fired medium for a", "10 r resolved medium expired for a", "10 r fired medium for b",
+            "20 r resolved medium expired for b",
+        ],
         case([tickets().expire(10)], [opened(0, "a"), opened(10, "b"), end()]).max_open(1);
 
     by_rule_then_item:
         [
-            "0 q fired medium for co0", "0 r fired medium for co0", "1 q fired medium for co1", "1 r fired medium for co1",
-            "2 q resolved medium closed for co0", "2 q resolved medium closed for co1",
+            "0 q fired medium for co0", "0 r fired medium for co0", "1 q fired medium for co1",
+            "1 r fired medium for co1", "2 q resolved medium closed for co0", "2 q resolved medium closed for co1",
             "2 r resolved medium closed for co0", "2 r resolved medium closed for co1",
         ],
-        case([items("q", making(COMPLAINT, &[INTERACTION])), items("r", making(COMPLAINT, &[INTERACTION]))], [complaint(0), complaint(1), interaction(2)]);
+        case(
+            [items("q", making(COMPLAINT, &[INTERACTION])), items("r", making(COMPLAINT, &[INTERACTION]))],
+            [complaint(0), complaint(1), interaction(2)],
+        );
 }

@@ -47,7 +47,8 @@ cases! {
 
     those_whose_instant_is_after_it:
         ["60 r fired medium for pu10"],
-        case([other()], [purchase(0), purchase(10), mover(50), mover(90)]).change(3, [once("r", PURCHASE).after(50), other()]);
+        case([other()], [purchase(0), purchase(10), mover(50), mover(90)])
+            .change(3, [once("r", PURCHASE).after(50), other()]);
 
     a_late_event_before_it_is_never_judged:
         ["51 r fired medium for pu51"],
@@ -62,11 +63,21 @@ cases! {
         changed(contacted(), items("r", making(FEEDBACK, &[INTERACTION])));
 
     another_where_makes_it_gone_and_new:
-        with(["50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10", "50 r fired medium for co0", "50 r fired medium for co10"]),
+        with(
+            [
+                "50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10",
+                "50 r fired medium for co0", "50 r fired medium for co10",
+            ],
+        ),
         changed(contacted(), contacted().only(event("status").differs(text("x"))));
 
     another_until_makes_it_gone_and_new:
-        with(["50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10", "50 r fired medium for co0", "50 r fired medium for co10"]),
+        with(
+            [
+                "50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10",
+                "50 r fired medium for co0", "50 r fired medium for co10",
+            ],
+        ),
         changed(contacted(), contacted().until_one(FEEDBACK, None));
 
     another_by_makes_it_gone_and_new:
@@ -74,19 +85,36 @@ cases! {
         case([tickets(), other()], [opened(0, "a"), mover(5)]).change(2, [tickets().by("status"), other()]);
 
     what_is_gone_comes_before_what_is_new:
-        ["0 r fired medium for co0", "0 r resolved medium rule_changed for co0", "0 a fired medium for co0", "0 r fired medium for co0"],
+        [
+            "0 r fired medium for co0", "0 r resolved medium rule_changed for co0", "0 a fired medium for co0",
+            "0 r fired medium for co0",
+        ],
         case([contacted(), other()], [complaint(0)])
             .change(1, [items("a", making(COMPLAINT, &[INTERACTION])), contacted().until_one(FEEDBACK, None)]);
 
     another_kind_makes_it_gone_and_new:
-        with(["50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10", "50 r fired medium"]),
-        changed(contacted(), rule("r", &[("n", count(&[COMPLAINT], 1000))], value("n").at_least(number(2.0))).resolve_when(super::super::expr::truth(false)));
+        with(
+            [
+                "50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10",
+                "50 r fired medium",
+            ],
+        ),
+        changed(
+            contacted(),
+            rule("r", &[("n", count(&[COMPLAINT], 1000))], value("n").at_least(number(2.0)))
+                .resolve_when(super::super::expr::truth(false)),
+        );
 
     without_until_it_is_another_kind:
         with(ENDED), changed(contacted(), once("r", COMPLAINT));
 
     no_level_resolves:
-        with(["50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10", "60000 r fired medium for co0", "60010 r fired medium for co10"]),
+        with(
+            [
+                "50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10",
+                "60000 r fired medium for co0", "60010 r fired medium for co10",
+            ],
+        ),
         changed(contacted(), contacted().when(age().at_least(minutes(1.0))));
 
     another_level_changes_the_severity:
@@ -107,7 +135,8 @@ cases! {
     a_longer_expiry_opens_anew_what_had_expired:
         [
             "0 r fired medium for co0", "10 r fired medium for co10", "45 r resolved medium expired for co0",
-            "50 r fired medium for co0", "55 r resolved medium expired for co0", "65 r resolved medium expired for co10",
+            "50 r fired medium for co0", "55 r resolved medium expired for co0",
+            "65 r resolved medium expired for co10",
         ],
         changed(contacted().expire(45), contacted().expire(55));
 
@@ -116,7 +145,12 @@ cases! {
         changed(contacted().after(100), contacted().after(45));
 
     a_longer_after_holds_at_once:
-        with(["50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10", "60 r fired medium for co0", "70 r fired medium for co10"]),
+        with(
+            [
+                "50 r resolved medium rule_changed for co0", "50 r resolved medium rule_changed for co10",
+                "60 r fired medium for co0", "70 r fired medium for co10",
+            ],
+        ),
         changed(contacted(), contacted().after(60));
 
     a_longer_after_of_items_judged_once:
@@ -131,11 +165,13 @@ cases! {
         fired_twice(), changed(once("r", COMPLAINT), once("r", COMPLAINT).after(60));
 
     an_alert_of_an_item_judged_once_has_nothing_to_resolve:
-        fired_twice(), case([once("r", COMPLAINT), other()], [complaint(0), complaint(10), mover(50)]).change(3, [other()]);
+        fired_twice(),
+        case([once("r", COMPLAINT), other()], [complaint(0), complaint(10), mover(50)]).change(3, [other()]);
 
     the_cooldown_of_items_judged_once_goes_on:
         ["0 r fired medium for co0"],
-        case([once("r", COMPLAINT), other()], [complaint(0), mover(5), complaint(10)]).change(2, [once("r", COMPLAINT).cooldown(20), other()]);
+        case([once("r", COMPLAINT), other()], [complaint(0), mover(5), complaint(10)])
+            .change(2, [once("r", COMPLAINT).cooldown(20), other()]);
 
     a_rule_that_comes_back_has_no_cooldown:
         ["0 r fired medium for co0", "10 r fired medium for co10"],

@@ -48,7 +48,10 @@ cases! {
         case([tickets().expire(100)], [opened(50, "a"), mover(110), opened(0, "a"), end()]);
 
     then_a_further_trigger_has_opened_another:
-        ["50 r fired medium for a", "125 r resolved medium expired for a", "125 r fired medium for a", "220 r resolved medium expired for a"],
+        [
+            "50 r fired medium for a", "125 r resolved medium expired for a", "125 r fired medium for a",
+            "220 r resolved medium expired for a",
+        ],
         case([tickets().expire(100)], [opened(50, "a"), opened(120, "a"), mover(125), opened(0, "a"), end()]);
 
     an_opening_that_had_expired_before_moves_nothing:
@@ -97,7 +100,11 @@ cases! {
     a_late_event_counts_within_the_item:
         ["0 r fired medium for a", "50 r resolved medium cleared for a"],
         case(
-            [tickets().with("n", count(&[INTERACTION], 1).since_the_trigger()).when(super::super::expr::value("n").below(super::super::expr::number(1.0)))],
+            [
+                tickets()
+                    .with("n", count(&[INTERACTION], 1).since_the_trigger())
+                    .when(super::super::expr::value("n").below(super::super::expr::number(1.0))),
+            ],
             [opened(0, "a"), mover(50), interaction(20), end()],
         );
 }

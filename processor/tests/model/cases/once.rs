@@ -22,7 +22,8 @@ fn unusual() -> Rule {
 
 cases! {
     it_is_judged_once_and_does_not_resolve:
-        ["0 r fired medium for pu0", "9 r fired medium for pu9"], case([once("r", PURCHASE)], [purchase(0), purchase(9), end()]);
+        ["0 r fired medium for pu0", "9 r fired medium for pu9"],
+        case([once("r", PURCHASE)], [purchase(0), purchase(9), end()]);
 
     it_is_judged_at_its_time_plus_after:
         ["25 r fired medium for pu0"], case([once("r", PURCHASE).after(25)], [purchase(0), end()]);
@@ -32,7 +33,10 @@ cases! {
 
     without_a_level_nothing_ever_comes_of_it:
         [],
-        case([once("r", PURCHASE).with("n", purchases(100)).when(value("n").above(number(1.0)))], [purchase(0), complaint(5)]);
+        case(
+            [once("r", PURCHASE).with("n", purchases(100)).when(value("n").above(number(1.0)))],
+            [purchase(0), complaint(5)],
+        );
 
     each_event_is_judged_as_it_arrives:
         ["0 r fired medium for b"],
@@ -47,7 +51,10 @@ cases! {
 
     with_by_further_triggers_until_then_open_none:
         ["25 r fired medium for web", "50 r fired medium for web"],
-        case([once("r", PURCHASE).by("channel").after(25)], [bought(0, "web"), bought(24, "web"), bought(25, "web"), end()]);
+        case(
+            [once("r", PURCHASE).by("channel").after(25)],
+            [bought(0, "web"), bought(24, "web"), bought(25, "web"), end()],
+        );
 
     other_keys_are_other_items:
         ["25 r fired medium for web", "26 r fired medium for app"],
@@ -81,7 +88,8 @@ cases! {
         case([once("r", PURCHASE).cooldown(20)], [purchase(0), purchase(5).of("b"), end()]);
 
     an_unusual_purchase:
-        ["20 r fired medium for pu20"], case([unusual()], [paid(0, 10.0), paid(10, 10.0), paid(20, 31.0), paid(30, 31.0)]);
+        ["20 r fired medium for pu20"],
+        case([unusual()], [paid(0, 10.0), paid(10, 10.0), paid(20, 31.0), paid(30, 31.0)]);
 
     the_prior_window_is_left_open:
         [], case([unusual()], [paid(0, 10.0), paid(10, 10.0), paid(100, 31.0)]);
@@ -99,23 +107,51 @@ cases! {
 
     other_windows_stand_at_the_items_instant:
         ["25 r fired medium for pu0"],
-        case([once("r", PURCHASE).after(25).with("n", count(&[COMPLAINT], 10)).when(value("n").equals(number(1.0)))], [purchase(0), complaint(15), complaint(16), end()]);
+        case(
+            [once("r", PURCHASE).after(25).with("n", count(&[COMPLAINT], 10)).when(value("n").equals(number(1.0)))],
+            [purchase(0), complaint(15), complaint(16), end()],
+        );
 
     a_window_of_the_item_ends_at_its_instant:
         ["25 r fired medium for pu0"],
-        case([once("r", PURCHASE).after(25).with("n", count(&[COMPLAINT], 1).since_the_trigger()).when(value("n").equals(number(2.0)))], [complaint(0), purchase(0), complaint(1), complaint(25), complaint(26), end()]);
+        case(
+            [
+                once("r", PURCHASE)
+                    .after(25)
+                    .with("n", count(&[COMPLAINT], 1).since_the_trigger())
+                    .when(value("n").equals(number(2.0))),
+            ],
+            [complaint(0), purchase(0), complaint(1), complaint(25), complaint(26), end()],
+        );
 
     the_age_is_after:
         ["60000 r fired medium for pu0"],
-        case([once("r", PURCHASE).after(60_000).when(age().at_least(minutes(1.0)).and(age().at_most(minutes(1.0))))], [purchase(0), end()]);
+        case(
+            [once("r", PURCHASE).after(60_000).when(age().at_least(minutes(1.0)).and(age().at_most(minutes(1.0))))],
+            [purchase(0), end()],
+        );
 
     it_ought_to_be_in_scope:
         ["9 r fired medium for pu9"],
-        case([once("r", PURCHASE).scope(customer("tier").equals(text("gold")))], [purchase(0), profile(5, "tier", "gold"), purchase(9)]);
+        case(
+            [once("r", PURCHASE).scope(customer("tier").equals(text("gold")))],
+            [purchase(0), profile(5, "tier", "gold"), purchase(9)],
+        );
 
     the_highest_level_counts:
         ["0 r fired high for pu0"],
-        case([once("r", PURCHASE).levels_of(&[(Severity::Low, trigger("amount").above(number(1.0))), (Severity::High, trigger("amount").above(number(5.0)))])], [paid(0, 9.0)]);
+        case(
+            [
+                once("r", PURCHASE)
+                    .levels_of(
+                        &[
+                            (Severity::Low, trigger("amount").above(number(1.0))),
+                            (Severity::High, trigger("amount").above(number(5.0))),
+                        ],
+                    ),
+            ],
+            [paid(0, 9.0)],
+        );
 
     as_many_are_open_as_may_be:
         ["25 r fired medium for pu0", "50 r fired medium for pu25"],

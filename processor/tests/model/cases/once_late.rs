@@ -43,7 +43,12 @@ cases! {
     with_the_silences_of_then:
         ["60000 r fired medium for pu0"],
         case(
-            [once("r", PURCHASE).after(60_000).with("quiet", silence(&[COMPLAINT])).when(value("quiet").at_least(minutes(1.0)))],
+            [
+                once("r", PURCHASE)
+                    .after(60_000)
+                    .with("quiet", silence(&[COMPLAINT]))
+                    .when(value("quiet").at_least(minutes(1.0))),
+            ],
             [complaint(0), complaint(70_000), purchase(0), end()],
         );
 

@@ -27,10 +27,16 @@ values! {
     a_further_trigger_of_an_open_one_opens_none: 1.0, unanswered(None), [opened(0, "a"), opened(1, "a")];
     one_is_closed: 1.0, unanswered(None), [opened(0, "a"), opened(1, "b"), answered(2, "a")];
     and_may_be_opened_again: 2.0, unanswered(None), [opened(0, "a"), opened(1, "b"), answered(2, "a"), opened(3, "a")];
-    without_by_an_event_closes_all: 1.0, open(making(COMPLAINT, &[INTERACTION]), None), [complaint(0), complaint(1), interaction(2), complaint(3)];
+    without_by_an_event_closes_all:
+        1.0,
+        open(making(COMPLAINT, &[INTERACTION]), None),
+        [complaint(0), complaint(1), interaction(2), complaint(3)];
     at_the_expiry_it_is_open_no_more: 1.0, unanswered(Some(10)), [opened(0, "a"), opened(1, "b"), purchase(10)];
     a_late_event_closes_one_in_the_past: 0.0, unanswered(None), [opened(0, "a"), purchase(9), answered(5, "a")];
-    a_value_knows_no_most: 3.0, open(making(COMPLAINT, &[INTERACTION]), None), [complaint(0), complaint(1), complaint(2)];
+    a_value_knows_no_most:
+        3.0,
+        open(making(COMPLAINT, &[INTERACTION]), None),
+        [complaint(0), complaint(1), complaint(2)];
 }
 
 fn one_open(expire: Option<i64>) -> Rule {
