@@ -1,6 +1,6 @@
 //! `count: TYPE`: how many such events are in the window?
 
-use super::measure::{Held, Question, Selection, Window};
+use super::measure::{Held, Question, Selection, View, Window};
 use super::value::Value;
 
 #[derive(Clone, Debug)]
@@ -10,15 +10,15 @@ pub struct Count {
 }
 
 impl Question for Count {
-    fn value(&self, held: &[Held], at: i64) -> Value {
-        Value::Number(self.evidence(held, at).len() as f64)
+    fn value(&self, view: &View<'_>) -> Value {
+        Value::Number(self.evidence(view).len() as f64)
     }
 
-    fn evidence<'a>(&self, held: &'a [Held], at: i64) -> Vec<&'a Held> {
-        held.iter().filter(|held| self.window.holds(held.event.at, at) && self.selection.admits(held)).collect()
+    fn evidence<'a>(&self, view: &View<'a>) -> Vec<&'a Held> {
+        self.window.of(&self.selection, view)
     }
 
-    fn edges(&self, held: &[Held]) -> Vec<i64> {
-        self.window.edges(held)
+    fn edges(&self, view: &View<'_>) -> Vec<i64> {
+        self.window.edges(view)
     }
 }

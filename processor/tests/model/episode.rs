@@ -12,8 +12,6 @@ pub struct Episode {
     pub over_since: Option<i64>,
     pub firing: Option<Firing>,
     pub resolved_at: Option<i64>,
-    /// The instants of all firings so far, this one included: equal ones are told apart by their number.
-    pub firings: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +20,8 @@ pub struct Firing {
     /// The last one it had.
     pub severity: Severity,
     pub sequence: u64,
+    /// How many firings of the same rule, customer and item had the same instant before.
+    pub further: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +32,44 @@ pub struct Transition {
     pub previous: Option<Severity>,
     pub sequence: u64,
     pub fired_at: i64,
+    pub further: usize,
+}
+
+impl Transition {
+    pub fn fired(at: i64, severity: Severity, further: usize) -> Transition {
+        Transition {
+            name: "fired",
+            reason: "condition_met",
+            severity,
+            previous: None,
+            sequence: 0,
+            fired_at: at,
+            further,
+        }
+    }
 }
 
 impl Episode {
     /// The rule has become another, or is new: "no level means resolved, reason `rule_changed`", whatever the level is missing
     /// for and whatever the rule says on resolving. Else as ever, but that what was due may have been due before.
-    pub fn judge_change(&mut self, rule: &Rule, standing: Standing, at: i64) -> Option<Transition> {
+    pub fn judge_change(&mut self, rule: &Rule, standing: Standing, at: i64, further: usize) -> Option<Transition> {
         match (self.firing, standing) {
-            (None, _) => self.judge_inactive(rule, standing, at),
+            (None, _) => self.judge_inactive(rule, standing, at, further),
             (Some(firing), Standing::Level(_)) => self.judge_firing(rule, standing, at, firing),
-            (Some(_), _) => self.end(at),
+            (Some(_), _) => self.end(at, "rule_changed"),
         }
     }
 
-    /// The rule is no more.
-    pub fn end(&mut self, at: i64) -> Option<Transition> {
-        self.firing.map(|firing| self.resolve(firing, at, "rule_changed"))
+    /// The rule or the item is no more.
+    pub fn end(&mut self, at: i64, reason: &'static str) -> Option<Transition> {
+        self.firing.map(|firing| self.resolve(firing, at, reason))
     }
 
-    pub fn judge(&mut self, rule: &Rule, standing: Standing, at: i64) -> Option<Transition> {
+    pub fn judge(&mut self, rule: &Rule, standing: Standing, at: i64, further: usize) -> Option<Transition> {
         match self.firing {
             None => {
                 let since = self.present_since;
-                let transition = self.judge_inactive(rule, standing, at);
+                let transition = self.judge_inactive(rule, standing, at, further);
                 if transition.is_some() {
                     let due = self.due(rule, since.unwrap_or(at));
                     // Were this not so, an instant at which it was due would have gone unjudged.
@@ -77,7 +92,7 @@ impl Episode {
         self.resolved_at.map(|resolved_at| resolved_at + rule.cooldown_ms)
     }
 
-    fn judge_inactive(&mut self, rule: &Rule, standing: Standing, at: i64) -> Option<Transition> {
+    fn judge_inactive(&mut self, rule: &Rule, standing: Standing, at: i64, further: usize) -> Option<Transition> {
         let Standing::Level(level) = standing else {
             self.present_since = None;
             return None;
@@ -88,16 +103,8 @@ impl Episode {
         }
         self.present_since = None;
         self.over_since = None;
-        self.firings.push(at);
-        self.firing = Some(Firing { at, severity: level, sequence: 0 });
-        Some(Transition {
-            name: "fired",
-            reason: "condition_met",
-            severity: level,
-            previous: None,
-            sequence: 0,
-            fired_at: at,
-        })
+        self.firing = Some(Firing { at, severity: level, sequence: 0, further });
+        Some(Transition::fired(at, level, further))
     }
 
     fn judge_firing(&mut self, rule: &Rule, standing: Standing, at: i64, firing: Firing) -> Option<Transition> {
@@ -130,6 +137,7 @@ impl Episode {
             previous: Some(firing.severity),
             sequence,
             fired_at: firing.at,
+            further: firing.further,
         }
     }
 
@@ -144,6 +152,7 @@ impl Episode {
             previous: Some(firing.severity),
             sequence: firing.sequence + 1,
             fired_at: firing.at,
+            further: firing.further,
         }
     }
 }

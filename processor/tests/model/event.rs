@@ -10,6 +10,9 @@ pub const FEEDBACK: &str = "feedback";
 pub const PROFILE: &str = "profile";
 pub const SCORE: &str = "score";
 
+/// A field that no type has: ignored.
+pub const NOT_IN_THE_SCHEMA: &str = "not_in_the_schema";
+
 /// A field as the producer wrote it. Numbers are whole millionths: their text is exact, whatever is made of it later.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Field {
@@ -47,6 +50,14 @@ impl Event {
         match self.field(name) {
             Some(Field::Millionths(n)) => Some(in_ten_thousandths(*n)),
             _ => None,
+        }
+    }
+
+    /// What a value other than `sum` takes of it: numbers of all kinds as the same rounded decimals.
+    pub fn aggregated(&self, name: &str) -> Value {
+        match self.summed(name) {
+            Some(decimal) => Value::Number(decimal as f64 / 10_000.0),
+            None => self.seen(name),
         }
     }
 
@@ -110,7 +121,7 @@ fn shortest_time(ms: i64) -> String {
 }
 
 /// Year, month and day of a day counted from 1970-01-01 (none before it): by counting, so that it is plainly right.
-fn civil(mut day: i64) -> (i64, i64, i64) {
+pub fn civil(mut day: i64) -> (i64, i64, i64) {
     let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let mut year = 1970;
     while day >= 365 + i64::from(leap(year)) {

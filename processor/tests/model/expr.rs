@@ -19,6 +19,15 @@ pub enum Expr {
     Ordered(Order, Box<Expr>, Box<Expr>),
     In(Box<Expr>, Vec<Value>),
     Computed(Arithmetic, Box<Expr>, Box<Expr>),
+    /// `x.startsWith("a")` and its like.
+    Looks(Looks, Box<Expr>, String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    StartsWith,
+    EndsWith,
+    Contains,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +45,10 @@ pub enum Name {
     Attribute(&'static str),
     /// `event.X`
     Field(&'static str),
+    /// `trigger.X`
+    Trigger(&'static str),
+    /// The running duration of an item.
+    Age,
 }
 
 impl Expr {
@@ -61,6 +74,14 @@ impl Expr {
                 value => Value::Bool(list.contains(&value)),
             },
             Expr::Computed(operator, a, b) => computed(*operator, &a.value(look_up), &b.value(look_up)),
+            Expr::Looks(looks, a, part) => match a.value(look_up) {
+                Value::Text(text) => Value::Bool(match looks {
+                    Looks::StartsWith => text.starts_with(part),
+                    Looks::EndsWith => text.ends_with(part),
+                    Looks::Contains => text.contains(part),
+                }),
+                _ => Value::Undefined,
+            },
         }
     }
 
@@ -68,7 +89,7 @@ impl Expr {
     pub fn parts(&self) -> Vec<&Expr> {
         match self {
             Expr::Is(_) | Expr::Span(..) | Expr::Name(_) | Expr::Has(_) => vec![],
-            Expr::Not(a) | Expr::In(a, _) => vec![a],
+            Expr::Not(a) | Expr::In(a, _) | Expr::Looks(_, a, _) => vec![a],
             Expr::Choice(a, b, c) => vec![a, b, c],
             Expr::And(a, b)
             | Expr::Or(a, b)
@@ -87,7 +108,11 @@ impl Expr {
     }
 
     pub fn mentions(&self, name: &str) -> bool {
-        self.all().iter().any(|part| matches!(part, Expr::Name(Name::Let(found)) if found == name))
+        self.names(&Name::Let(name.to_owned()))
+    }
+
+    pub fn names(&self, name: &Name) -> bool {
+        self.all().iter().any(|part| matches!(part, Expr::Name(found) if found == name))
     }
 }
 
@@ -111,6 +136,14 @@ pub fn customer(name: &'static str) -> Expr {
 
 pub fn event(name: &'static str) -> Expr {
     Expr::Name(Name::Field(name))
+}
+
+pub fn trigger(name: &'static str) -> Expr {
+    Expr::Name(Name::Trigger(name))
+}
+
+pub fn age() -> Expr {
+    Expr::Name(Name::Age)
 }
 
 pub fn has_customer(name: &'static str) -> Expr {
@@ -165,6 +198,9 @@ impl Expr {
     }
     pub fn among(self, list: &[Value]) -> Expr {
         Expr::In(Box::new(self), list.to_vec())
+    }
+    pub fn looks(self, looks: Looks, part: &str) -> Expr {
+        Expr::Looks(looks, Box::new(self), part.to_owned())
     }
     pub fn ordered(self, order: Order, other: Expr) -> Expr {
         Expr::Ordered(order, Box::new(self), Box::new(other))

@@ -3,11 +3,11 @@
 
 use super::event::Event;
 use super::generate_changes::changes;
-use super::generate_events::{events, long_events};
+use super::generate_events::{add_dates, events, long_events};
 use super::generate_rules::rule;
 use super::measure::Measure;
 use super::rng::Rng;
-use super::rule::Rule;
+use super::rule::{Kind, Rule};
 use super::{Case, Settings};
 
 const DAY_MS: i64 = 86_400_000;
@@ -27,44 +27,92 @@ impl Grid {
     }
 }
 
+/// What the rules of a case may be made of, beside conditions over `count`, `sum` and `silence`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Palette {
+    /// All other values.
+    pub values: bool,
+    /// Rules with a `trigger`.
+    pub items: bool,
+    /// Rules with a `date`.
+    pub dates: bool,
+}
+
+pub const PLAIN: Palette = Palette { values: false, items: false, dates: false };
+pub const VALUES: Palette = Palette { values: true, items: false, dates: false };
+pub const ITEMS: Palette = Palette { values: true, items: true, dates: false };
+pub const DATES: Palette = Palette { values: true, items: true, dates: true };
+
 /// The case of a seed, for the engine: steps of a minute or an hour.
 pub fn case(seed: u64) -> Case {
-    let mut rng = Rng::new(seed);
-    let grid = grid(&mut rng);
-    case_on(&mut rng, grid)
+    seeded(seed, PLAIN, case_on)
 }
 
 /// The case of a seed in which rules change.
 pub fn changing_case(seed: u64) -> Case {
+    seeded(seed, PLAIN, changing_case_on)
+}
+
+pub fn case_with_values(seed: u64) -> Case {
+    seeded(seed, VALUES, case_on)
+}
+
+pub fn case_with_items(seed: u64) -> Case {
+    seeded(seed, ITEMS, case_on)
+}
+
+pub fn case_with_dates(seed: u64) -> Case {
+    seeded(seed, DATES, case_on)
+}
+
+/// Rules of all kinds become others.
+pub fn changing_case_with_all(seed: u64) -> Case {
+    let palette = if seed.is_multiple_of(4) { DATES } else { ITEMS };
+    seeded(seed, palette, changing_case_on)
+}
+
+fn seeded(seed: u64, palette: Palette, make: fn(&mut Rng, Grid, Palette) -> Case) -> Case {
     let mut rng = Rng::new(seed);
-    let grid = grid(&mut rng);
-    changing_case_on(&mut rng, grid)
+    let grid = grid(&mut rng, palette);
+    make(&mut rng, grid, palette)
 }
 
-fn grid(rng: &mut Rng) -> Grid {
-    Grid { step: rng.weighted(&[(80, 60_000), (20, 3_600_000)]) }
+fn grid(rng: &mut Rng, palette: Palette) -> Grid {
+    let hour = 3_600_000;
+    let minute = if palette.dates { 5 } else { 80 };
+    let step = rng.weighted(&[(minute, 60_000), (20, hour), (if palette.dates { 60 } else { 0 }, 6 * hour)]);
+    Grid { step }
 }
 
-pub fn changing_case_on(rng: &mut Rng, grid: Grid) -> Case {
-    let mut case = case_on(rng, grid);
-    case.changes = changes(rng, grid, &case);
+pub fn changing_case_on(rng: &mut Rng, grid: Grid, palette: Palette) -> Case {
+    let mut case = case_on(rng, grid, palette);
+    case.changes = changes(rng, grid, &case, palette);
     // The others at once, so that even the order of customers can be compared.
     let interleaving = rng.range(0, i64::MAX - 1) as u64;
     case.interleaving = rng.maybe(75, |_| interleaving);
     let longest = case.changes.iter().filter_map(|change| longest_window(&change.rules)).max();
     case.settings.history_ms = case.settings.history_ms.max(longest.unwrap_or(0));
+    if palette.items {
+        // What a new rule makes of items from before the history is nobody's business.
+        case.settings.history_ms = 400 * DAY_MS;
+    }
     case
 }
 
-pub fn case_on(rng: &mut Rng, grid: Grid) -> Case {
+pub fn case_on(rng: &mut Rng, grid: Grid, palette: Palette) -> Case {
     let count = rng.weighted(&[(30, 1), (38, 2), (20, 3), (12, 4)]);
-    let rules: Vec<Rule> = (1..=count).map(|n| rule(rng, grid, n)).collect();
+    let rules: Vec<Rule> = (1..=count).map(|n| rule(rng, grid, n, palette)).collect();
     let bound = rng.pick(&[0, 1, grid.step / 2, grid.step, grid.step * 2, grid.step * 6, grid.step * 25]);
     // Now and then as many events as fill whatever the engine keeps a customer's events in.
-    let events = if rng.range(1, LONG_ONE_IN) == 1 { long_events(rng, grid) } else { events(rng, grid) };
+    let long = rng.range(1, LONG_ONE_IN) == 1 && !palette.dates;
+    let mut events = if long { long_events(rng, grid) } else { events(rng, grid) };
+    if palette.dates {
+        add_dates(rng, grid, &mut events);
+    }
     let settings = Settings {
         max_out_of_orderness_ms: bound,
         history_ms: history(rng, grid, &rules),
+        max_open_items: if palette.items { rng.weighted(&[(60, 1_000), (15, 1), (15, 2), (10, 3)]) } else { 1_000 },
         until_ms: until(rng, grid, &events),
     };
     Case { rules, events, changes: vec![], interleaving: None, settings }
@@ -77,12 +125,18 @@ fn history(rng: &mut Rng, grid: Grid, rules: &[Rule]) -> i64 {
     if rng.chance(45) { 400 * DAY_MS } else { longest + more }
 }
 
+/// Or the longest item.
 fn longest_window(rules: &[Rule]) -> Option<i64> {
     let windows = rules.iter().flat_map(|rule| &rule.lets).filter_map(|(_, measure)| match measure.clone() {
         Measure::Silence(_) => None,
+        Measure::Open(open) => open.expire_ms,
         mut windowed => windowed.window_mut().map(|window| window.over + window.offset),
     });
-    windows.max()
+    let items = rules.iter().filter_map(|rule| match &rule.kind {
+        Kind::Item(items) => Some(items.after_ms.max(items.expire_ms.unwrap_or(0))),
+        _ => None,
+    });
+    windows.chain(items).max().filter(|longest| *longest > 0)
 }
 
 /// Mostly well after the last event, so that everything falls silent and resolves; at times before it.

@@ -1,9 +1,13 @@
 //! Random events: what they carry, when they happened, and in which order they arrive.
 
 use super::BASE_MS;
-use super::event::{COMPLAINT, Event, FEEDBACK, Field, INTERACTION, PROFILE, PURCHASE, SCORE};
+use super::event::{
+    COMPLAINT, Event, FEEDBACK, Field, INTERACTION, NOT_IN_THE_SCHEMA, PROFILE, PURCHASE, SCORE, time_text,
+};
 use super::generate::Grid;
 use super::rng::Rng;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// What a field may hold. Few values each, so that conditions meet them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +30,15 @@ pub fn fields(kind: &str) -> &'static [(&'static str, Domain)] {
         INTERACTION => {
             &[("channel", CHANNEL), ("direction", Domain::Text(&["inbound", "outbound"])), ("automatic", Domain::Truth)]
         }
-        COMPLAINT => &[("status", STATUS), ("channel", CHANNEL)],
+        COMPLAINT => &[("status", STATUS), ("channel", CHANNEL), ("ticket_id", Domain::Text(&["t-1", "t-2"]))],
         FEEDBACK => &[("score", Domain::Whole), ("sentiment", Domain::Fraction), ("channel", CHANNEL)],
         PROFILE => &[("tier", TIER), ("status", Domain::Text(&["open", "closed"])), ("segment", TIER)],
         SCORE => &[("value", Domain::Fraction), ("name", Domain::Text(&["churn", "growth"]))],
         _ => panic!("no such event type: {kind}"),
     }
 }
+
+pub const KINDS: [&str; 6] = [PURCHASE, INTERACTION, COMPLAINT, FEEDBACK, PROFILE, SCORE];
 
 const TIER: Domain = Domain::Text(&["bronze", "gold", "silver"]);
 
@@ -152,9 +158,44 @@ fn carried(rng: &mut Rng, kind: &'static str) -> Vec<(&'static str, Field)> {
         carried.push((*name, value));
     }
     if kind != PROFILE && rng.chance(2) {
-        carried.push(("not_in_the_schema", Field::Text("ignored".to_owned())));
+        carried.push((NOT_IN_THE_SCHEMA, Field::Text("ignored".to_owned())));
     }
     carried
+}
+
+/// Where the time line begins, in days after [`BASE_MS`]: near clock changes, and near the end of Februaries with 28 and 29 days.
+const ORIGINS: [i64; 8] = [0, 57, 65, 86, 296, 303, 422, 787];
+
+/// Moves a case to where dates are of interest, and has its profiles say some.
+pub fn add_dates(rng: &mut Rng, grid: Grid, events: &mut [Event]) {
+    let origin = DAY_MS * rng.pick(&ORIGINS);
+    let days = 30 * grid.step / DAY_MS + 2;
+    for event in &mut *events {
+        event.at += origin;
+        if event.kind != PROFILE && rng.chance(35) {
+            event.kind = PROFILE;
+            event.fields = carried(rng, PROFILE);
+        }
+        for (name, percent) in [("birthday", 75), ("renewal", 40)] {
+            if event.kind == PROFILE && rng.chance(percent) {
+                // Most of the clock changes are on the day after the origin.
+                let day = origin + DAY_MS * if rng.chance(25) { 1 } else { rng.range(-1, days) };
+                event.fields.push((name, Field::Text(date_text(rng, BASE_MS + day))));
+            }
+        }
+    }
+}
+
+fn date_text(rng: &mut Rng, at: i64) -> String {
+    let day = time_text(at)[..10].to_owned();
+    match rng.range(1, 100) {
+        1..=45 => day[5..].to_owned(),
+        46..=65 => format!("--{}", &day[5..]),
+        66..=82 => day,
+        83..=92 => "02-29".to_owned(),
+        93..=94 => "2027-02-29".to_owned(),
+        _ => rng.pick(&["13-01", "1-1", "soon", ""]).to_owned(),
+    }
 }
 
 /// How much later it arrives than it should. Old profiles are worth more: they are never refused.

@@ -2,7 +2,10 @@
 
 use super::change::Change;
 use super::due::Instants;
-use super::generate::{Grid, case, case_on, changing_case, changing_case_on};
+use super::generate::{
+    Grid, ITEMS, PLAIN, case, case_on, case_with_dates, case_with_items, case_with_values, changing_case,
+    changing_case_on, changing_case_with_all,
+};
 use super::rng::Rng;
 use super::rule::Rule;
 use super::world::{run, run_at};
@@ -17,8 +20,16 @@ fn without(records: &[Value], field: &str, value: &str) -> Vec<Value> {
 
 /// Runs a changed case beside the case it was made of.
 fn compare(change: impl Fn(&mut Rng, &mut Case), same: impl Fn(&[Value], &[Value]) -> bool) {
-    for seed in 0..CASES {
-        let original = case(seed);
+    compare_on(&[case, case_with_values, case_with_items, case_with_dates], change, same);
+}
+
+fn compare_on(
+    makers: &[fn(u64) -> Case],
+    change: impl Fn(&mut Rng, &mut Case),
+    same: impl Fn(&[Value], &[Value]) -> bool,
+) {
+    for (seed, make) in (0..CASES).flat_map(|seed| makers.iter().map(move |make| (seed, make))) {
+        let original = make(seed);
         let mut changed = original.clone();
         change(&mut Rng::new(seed), &mut changed);
         let (before, after) = (run(&original).records, run(&changed).records);
@@ -32,8 +43,8 @@ fn every_millisecond_gives_the_same_as_the_candidates() {
     for seed in 0..CASES {
         let mut rng = Rng::new(seed);
         let step = rng.range(2, 7);
-        for make in [case_on, changing_case_on] {
-            let case = make(&mut rng.clone(), Grid { step });
+        for (make, palette) in [case_on, changing_case_on].into_iter().flat_map(|make| [(make, PLAIN), (make, ITEMS)]) {
+            let case = make(&mut rng.clone(), Grid { step }, palette);
             let candidates = run_at(&case, Instants::Candidates).records;
             let every = run_at(&case, Instants::EveryMillisecond).records;
             assert_eq!(candidates, every, "seed {seed}: {case:#?}");
@@ -93,8 +104,8 @@ fn delivering_events_again_changes_nothing() {
         case.events.extend(again);
         case.settings.history_ms = i64::MAX / 4;
     };
-    for seed in 0..CASES {
-        let mut original = case(seed);
+    for (seed, make) in (0..CASES).flat_map(|seed| [(seed, case as fn(u64) -> Case), (seed, case_with_items)]) {
+        let mut original = make(seed);
         original.settings.history_ms = i64::MAX / 4;
         let mut changed = original.clone();
         twice(&mut Rng::new(seed), &mut changed);
@@ -119,7 +130,9 @@ fn only_differences_of_times_matter() {
     let told = |record: &Value| {
         ["transition", "reason", "severity", "rule_id", "values", "evidence"].map(|f| record[f].clone())
     };
-    compare(later, |before, after| before.iter().map(told).eq(after.iter().map(told)));
+    compare_on(&[case, case_with_values, case_with_items], later, |before, after| {
+        before.iter().map(told).eq(after.iter().map(told))
+    });
 }
 
 /// A customer alone is judged by its own clock; the bound is there for others.
@@ -134,8 +147,8 @@ fn of_one_customer_alone_the_bound_does_not_matter() {
             case.settings = Settings { max_out_of_orderness_ms: bound, until_ms: latest, ..settings.clone() };
         }
     };
-    for seed in 0..CASES {
-        let (mut without, mut with) = (case(seed), case(seed));
+    for (seed, make) in (0..CASES).flat_map(|seed| [(seed, case as fn(u64) -> Case), (seed, case_with_items)]) {
+        let (mut without, mut with) = (make(seed), make(seed));
         alone(0)(&mut Rng::new(seed), &mut without);
         alone(1_000_000)(&mut Rng::new(seed), &mut with);
         assert_eq!(run(&without).records, run(&with).records, "seed {seed}: {with:#?}");
@@ -145,7 +158,9 @@ fn of_one_customer_alone_the_bound_does_not_matter() {
 /// Every firing is resolved at most once, and what follows it counts up from 0.
 #[test]
 fn records_of_an_alert_are_an_episode() {
-    for (seed, make) in (0..CASES).flat_map(|seed| [(seed, case as fn(u64) -> Case), (seed, changing_case)]) {
+    for (seed, make) in (0..CASES).flat_map(|seed| {
+        [case as fn(u64) -> Case, changing_case, case_with_items, changing_case_with_all].map(|make| (seed, make))
+    }) {
         let records = run(&make(seed)).records;
         let mut open = std::collections::BTreeMap::new();
         for record in &records {

@@ -3,9 +3,9 @@
 use super::Settings;
 use super::attributes::holder;
 use super::coverage::Seen;
-use super::due::{timers, window_edges};
+use super::due::{running_names, timers, window_edges};
 use super::event::{Event, Field, PROFILE};
-use super::measure::{Held, Measure};
+use super::measure::Held;
 use super::standing::Standing;
 use super::world::{Cause, Judgement};
 
@@ -58,7 +58,7 @@ pub fn judgement(judgement: &Judgement<'_>, seen: &mut Seen) {
 fn caused(judgement: &Judgement<'_>, kind: &str, seen: &mut Seen) {
     let moment = &judgement.moment;
     match judgement.cause {
-        Cause::OwnEvent => {}
+        Cause::OwnEvent | Cause::Change { .. } => {}
         Cause::LateEvent => {
             seen.note_if(kind == "fired", "late: fired at the clock");
             seen.note_if(kind == "cleared", "late: resolved at the clock");
@@ -70,12 +70,12 @@ fn caused(judgement: &Judgement<'_>, kind: &str, seen: &mut Seen) {
         Cause::DueByUntil => seen.note("due: by `until`"),
     }
     let due = !matches!(judgement.cause, Cause::OwnEvent | Cause::LateEvent);
-    let foreseen = window_edges(moment.rule, moment.held).contains(&moment.at)
+    let foreseen = window_edges(moment.rule, &moment.view()).contains(&moment.at)
         || timers(moment.rule, judgement.before).contains(&moment.at);
     seen.note_if(due && !foreseen, "due: by a running duration");
-    let forgotten = moment.at - judgement.history_ms;
-    let since = |measure: &Measure| measure.question().running_since(moment.held, moment.at);
-    let older = moment.rule.lets.iter().any(|(_, measure)| since(measure).is_some_and(|since| since < forgotten));
+    let forgotten = moment.at - moment.settings.history_ms;
+    let mut since = running_names(moment).into_iter().map(|name| moment.running_since(&name));
+    let older = since.any(|since| since.is_some_and(|since| since < forgotten));
     seen.note_if(older, "a silence from before history");
 }
 
@@ -87,8 +87,8 @@ fn timed(judgement: &Judgement<'_>, kind: &str, seen: &mut Seen) {
         seen.note_if(rule.hold_ms > 0 && held_long_enough == Some(at), "fired after `for`");
         let waited = before.present_since.is_some() && held_long_enough < Some(at);
         seen.note_if(waited && before.cooldown_end(rule) == Some(at), "fired at the end of the cooldown");
-        seen.note_if(!before.firings.is_empty(), "refired");
-        seen.note_if(before.firings.last() == Some(&at), "refired at the same instant");
+        seen.note_if(!judgement.firings.is_empty(), "refired");
+        seen.note_if(judgement.firings.last() == Some(&at), "refired at the same instant");
     }
     seen.note_if(kind == "cleared" && rule.keep_firing_ms > 0, "resolved after `keep_firing_for`");
 }

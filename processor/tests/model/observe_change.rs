@@ -15,8 +15,15 @@ pub struct Looked<'a> {
     /// The same but for what decides nothing.
     pub same: bool,
     pub before: &'a Episode,
+    pub firings: Vec<i64>,
     pub standing: Standing,
     pub transition: Option<Transition>,
+}
+
+/// Of an item: one of its rule's, at a change that ends them all.
+pub fn item_gone(before: &Episode, seen: &mut Seen) {
+    seen.note_if(before.firing.is_some(), "change: an item's rule gone while firing");
+    seen.note_if(before.firing.is_none(), "change: an item's rule gone");
 }
 
 pub fn gone(before: &Episode, seen: &mut Seen) {
@@ -46,11 +53,11 @@ fn same(looked: &Looked<'_>, seen: &mut Seen) {
 }
 
 fn new(looked: &Looked<'_>, seen: &mut Seen) {
-    let Looked { moment, before, standing, transition, .. } = looked;
+    let Looked { moment, firings, standing, transition, .. } = looked;
     seen.note_if(looked.came_back, "change: came back");
     seen.note_if(transition.is_some(), "change: new rule fired");
     seen.note_if(transition.is_none() && matches!(standing, Standing::Level(_)), "change: new rule waits");
-    seen.note_if(transition.is_some() && before.firings.contains(&moment.at), "change: came back and fired once more");
+    seen.note_if(transition.is_some() && firings.contains(&moment.at), "change: came back and fired once more");
     let unseen = moment.held.iter().any(|held| !held.unseen_by.is_empty());
     seen.note_if(unseen, "change: an event is too old for a new silence");
 }

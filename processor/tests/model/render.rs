@@ -1,8 +1,9 @@
 //! The same rules as YAML with CEL text: what a rule author would have written, for the engine.
 
-use super::expr::{Expr, Name, Unit};
-use super::measure::{Measure, Selection, Window};
-use super::rule::{Condition, Rule};
+use super::expr::{Expr, Looks, Name, Unit};
+use super::items::Making;
+use super::measure::{Measure, Selection, Stands, Window};
+use super::rule::{Condition, DateRule, Kind, Rule, Severity};
 use super::value::{Arithmetic, Order, Value};
 use std::fmt::Write as _;
 
@@ -16,6 +17,18 @@ pub fn rules(rules: &[Rule]) -> String {
 
 fn rule(yaml: &mut String, rule: &Rule) {
     writeln!(yaml, "  - id: {}", rule.id).unwrap();
+    match &rule.kind {
+        Kind::Condition => {}
+        Kind::Item(items) => {
+            writeln!(yaml, "    trigger: {}", items.making.trigger).unwrap();
+            for entry in making(&items.making) {
+                writeln!(yaml, "    {entry}").unwrap();
+            }
+            time(yaml, "after", items.after_ms);
+            time(yaml, "expire", items.expire_ms.unwrap_or(0));
+        }
+        Kind::Date(rule) => date(yaml, rule),
+    }
     expression(yaml, "scope", rule.scope.as_ref());
     if !rule.lets.is_empty() {
         writeln!(yaml, "    let:").unwrap();
@@ -27,10 +40,9 @@ fn rule(yaml: &mut String, rule: &Rule) {
     match &rule.condition {
         Condition::When(expr, severity) => {
             expression(yaml, "when", Some(expr));
-            if let Some(severity) = severity {
-                writeln!(yaml, "    severity: {}", severity.name()).unwrap();
-            }
+            given(yaml, *severity);
         }
+        Condition::Always(severity) => given(yaml, *severity),
         Condition::Levels(levels) => {
             writeln!(yaml, "    levels:").unwrap();
             for (severity, expr) in levels {
@@ -45,6 +57,36 @@ fn rule(yaml: &mut String, rule: &Rule) {
     if rule.note != 0 {
         writeln!(yaml, "    labels: {{note: n{}}}", rule.note).unwrap();
     }
+}
+
+fn given(yaml: &mut String, severity: Option<Severity>) {
+    if let Some(severity) = severity {
+        writeln!(yaml, "    severity: {}", severity.name()).unwrap();
+    }
+}
+
+fn date(yaml: &mut String, rule: &DateRule) {
+    writeln!(yaml, "    date: customer.{}", rule.attribute).unwrap();
+    time(yaml, "lead", rule.lead_days * 86_400_000);
+    if rule.at_minutes != 0 {
+        writeln!(yaml, "    at: \"{:02}:{:02}\"", rule.at_minutes / 60, rule.at_minutes % 60).unwrap();
+    }
+    if let Some(zone) = rule.zone {
+        writeln!(yaml, "    timezone: {}", zone.name()).unwrap();
+    }
+}
+
+/// `where`, `by` and `until`, of a rule or of `open`.
+fn making(making: &Making) -> Vec<String> {
+    let mut entries: Vec<String> = filter(making.filter.as_ref()).into_iter().collect();
+    entries.extend(making.by.map(|by| format!("by: {by}")));
+    let condition = |filter: &Option<Expr>| filter.as_ref().map_or("'true'".to_owned(), quoted);
+    let until: Vec<String> =
+        making.until.iter().map(|(kind, filter)| format!("{{{kind}: {}}}", condition(filter))).collect();
+    if !until.is_empty() {
+        entries.push(format!("until: [{}]", until.join(", ")));
+    }
+    entries
 }
 
 fn expression(yaml: &mut String, key: &str, expr: Option<&Expr>) {
@@ -66,27 +108,44 @@ fn quoted(expr: &Expr) -> String {
 }
 
 fn entries(measure: &Measure) -> Vec<String> {
+    let windowed = |what: String, selection: &Selection, over: Window| {
+        let mut entries = vec![what];
+        entries.extend(filter(selection.filter.as_ref()));
+        entries.extend(window(over));
+        entries
+    };
     match measure {
         Measure::Count(count) => {
-            let mut entries = vec![format!("count: {}", list(&count.selection.kinds))];
-            entries.extend(filter(&count.selection));
-            entries.extend(window(count.window));
-            entries
+            windowed(format!("count: {}", list(&count.selection.kinds)), &count.selection, count.window)
         }
         Measure::Sum(sum) => {
-            let paths = sum.selection.kinds.iter().zip(&sum.fields).map(|(kind, field)| format!("{kind}.{field}"));
-            let mut entries = vec![format!("sum: {}", list(&paths.collect::<Vec<_>>()))];
-            entries.extend(filter(&sum.selection));
-            entries.extend(window(sum.window));
+            windowed(format!("sum: {}", paths(&sum.selection, &sum.fields)), &sum.selection, sum.window)
+        }
+        Measure::Aggregate(aggregate) => {
+            let (selection, window) = (&aggregate.selection, aggregate.window);
+            windowed(format!("{}: {}", aggregate.what.key(), paths(selection, &aggregate.fields)), selection, window)
+        }
+        Measure::MedianGap(gap) => {
+            windowed(format!("median_gap: {}", list(&gap.selection.kinds)), &gap.selection, gap.window)
+        }
+        Measure::Open(open) => {
+            let mut entries = vec![format!("open: {}", open.making.trigger)];
+            entries.extend(making(&open.making));
+            entries.extend(open.expire_ms.map(|expire| format!("expire: {}", duration(expire))));
             entries
         }
         Measure::Silence(silence) => {
             let mut entries = vec![format!("silence: {}", list(&silence.selection.kinds))];
-            entries.extend(filter(&silence.selection));
+            entries.extend(filter(silence.selection.filter.as_ref()));
             entries.extend(silence.since_first_seen.then(|| "since: first_seen".to_owned()));
             entries
         }
     }
+}
+
+fn paths(selection: &Selection, fields: &[&str]) -> String {
+    let paths = selection.kinds.iter().zip(fields).map(|(kind, field)| format!("{kind}.{field}"));
+    list(&paths.collect::<Vec<_>>())
 }
 
 fn list<T: AsRef<str>>(names: &[T]) -> String {
@@ -94,14 +153,20 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     if let [name] = names[..] { name.to_owned() } else { format!("[{}]", names.join(", ")) }
 }
 
-fn filter(selection: &Selection) -> Option<String> {
-    selection.filter.as_ref().map(|filter| format!("where: {}", quoted(filter)))
+fn filter(filter: Option<&Expr>) -> Option<String> {
+    filter.map(|filter| format!("where: {}", quoted(filter)))
 }
 
 fn window(window: Window) -> Vec<String> {
+    if window.stands == Stands::SinceTheTrigger {
+        return vec!["over: item".to_owned()];
+    }
     let mut entries = vec![format!("over: {}", duration(window.over))];
     if window.offset != 0 {
         entries.push(format!("offset: {}", duration(window.offset)));
+    }
+    if window.stands == Stands::BeforeTheTrigger {
+        entries.push("prior: true".to_owned());
     }
     entries
 }
@@ -152,6 +217,14 @@ pub fn cel(expr: &Expr) -> String {
             let list: Vec<String> = list.iter().map(literal).collect();
             format!("{} in [{}]", inner(a), list.join(", "))
         }
+        Expr::Looks(looks, a, part) => {
+            let looks = match looks {
+                Looks::StartsWith => "startsWith",
+                Looks::EndsWith => "endsWith",
+                Looks::Contains => "contains",
+            };
+            format!("{}.{looks}({})", inner(a), literal(&Value::Text(part.clone())))
+        }
         Expr::Computed(operator, a, b) => {
             let operator = match operator {
                 Arithmetic::Add => "+",
@@ -176,6 +249,8 @@ fn path(name: &Name) -> String {
         Name::Let(name) => name.clone(),
         Name::Attribute(name) => format!("customer.{name}"),
         Name::Field(name) => format!("event.{name}"),
+        Name::Trigger(name) => format!("trigger.{name}"),
+        Name::Age => "age".to_owned(),
     }
 }
 

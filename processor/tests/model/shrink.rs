@@ -3,8 +3,9 @@
 use super::Case;
 use super::event::Event;
 use super::expr::Expr;
-use super::rule::{Condition, Rule};
+use super::rule::{Condition, DateRule, ItemRule, Kind, Rule};
 
+const DEFAULT_MAX_OPEN: usize = 1_000;
 const DEFAULT_HISTORY_MS: i64 = 400 * 86_400_000;
 
 pub fn shrink(mut case: Case, fails: &dyn Fn(&Case) -> bool) -> Case {
@@ -99,6 +100,7 @@ fn smaller_settings(case: &Case) -> Vec<Case> {
     };
     change(case.settings.until_ms.is_some(), &|case| case.settings.until_ms = None);
     change(case.settings.max_out_of_orderness_ms != 0, &|case| case.settings.max_out_of_orderness_ms = 0);
+    change(case.settings.max_open_items != DEFAULT_MAX_OPEN, &|case| case.settings.max_open_items = DEFAULT_MAX_OPEN);
     change(case.settings.history_ms != DEFAULT_HISTORY_MS, &|case| case.settings.history_ms = DEFAULT_HISTORY_MS);
     found
 }
@@ -146,8 +148,62 @@ fn smaller_rules(rule: &Rule) -> Vec<Rule> {
             push(&|rule| drop(rule.lets.remove(i)));
         }
     }
+    smaller_kinds(rule, &mut push);
     smaller_measures(rule, &mut push);
     smaller_conditions(rule, &mut push);
+    found
+}
+
+fn smaller_kinds(rule: &Rule, push: Push<'_>) {
+    match &rule.kind {
+        Kind::Condition => {}
+        Kind::Item(items) => {
+            for smaller in smaller_items(items) {
+                push(&|rule| rule.kind = Kind::Item(smaller.clone()));
+            }
+        }
+        Kind::Date(date) => {
+            let plain = |lead_days, at_minutes, zone| DateRule { lead_days, at_minutes, zone, ..date.clone() };
+            for smaller in [
+                plain(0, date.at_minutes, date.zone),
+                plain(date.lead_days, 0, date.zone),
+                plain(date.lead_days, date.at_minutes, None),
+            ] {
+                if format!("{smaller:?}") != format!("{date:?}") {
+                    push(&|rule| rule.kind = Kind::Date(smaller.clone()));
+                }
+            }
+        }
+    }
+    let may_be_left_out = !matches!(rule.kind, Kind::Condition) && !matches!(rule.condition, Condition::Always(_));
+    if may_be_left_out {
+        push(&|rule| rule.condition = Condition::Always(None));
+    }
+}
+
+fn smaller_items(items: &ItemRule) -> Vec<ItemRule> {
+    let mut found = vec![];
+    let mut push = |changes: bool, change: &dyn Fn(&mut ItemRule)| {
+        if changes {
+            let mut smaller = items.clone();
+            change(&mut smaller);
+            found.push(smaller);
+        }
+    };
+    push(items.after_ms != 0, &|items| items.after_ms = 0);
+    push(items.expire_ms.is_some(), &|items| items.expire_ms = None);
+    push(items.making.by.is_some(), &|items| items.making.by = None);
+    push(items.making.filter.is_some(), &|items| items.making.filter = None);
+    for simpler in items.making.filter.iter().flat_map(simpler) {
+        push(true, &|items| items.making.filter = Some(simpler.clone()));
+    }
+    for (i, (_, filter)) in items.making.until.iter().enumerate() {
+        push(items.making.until.len() > 1, &|items| drop(items.making.until.remove(i)));
+        push(filter.is_some(), &|items| items.making.until[i].1 = None);
+        for simpler in filter.iter().flat_map(simpler) {
+            push(true, &|items| items.making.until[i].1 = Some(simpler.clone()));
+        }
+    }
     found
 }
 
@@ -161,10 +217,14 @@ fn smaller_measures(rule: &Rule, push: Push<'_>) {
                 }
             });
         }
-        if let Some(filter) = measure.selection_mut().filter.clone() {
-            push(&|rule| rule.lets[i].1.selection_mut().filter = None);
-            for simpler in simpler(&filter) {
-                push(&|rule| rule.lets[i].1.selection_mut().filter = Some(simpler.clone()));
+        if let Some(filter) = measure.selection_mut().and_then(|selection| selection.filter.clone()) {
+            let instead = simpler(&filter).into_iter().map(Some).chain([None]);
+            for instead in instead {
+                push(&|rule| {
+                    if let Some(selection) = rule.lets[i].1.selection_mut() {
+                        selection.filter.clone_from(&instead);
+                    }
+                });
             }
         }
     }
@@ -185,6 +245,7 @@ fn smaller_conditions(rule: &Rule, push: Push<'_>) {
                 push(&|rule| rule.condition = Condition::When(simpler.clone(), *severity));
             }
         }
+        Condition::Always(_) => {}
         Condition::Levels(levels) => {
             for i in 0..levels.len() {
                 let with = |instead: Option<Expr>| {

@@ -1,8 +1,9 @@
 //! How a rule stands with a customer at an instant: which level holds, and if none, why.
 
+use super::Settings;
 use super::attributes::attribute;
 use super::expr::{Expr, Name};
-use super::measure::Held;
+use super::measure::{Held, View};
 use super::rule::{Rule, Severity};
 use super::value::Value;
 
@@ -12,6 +13,9 @@ pub struct Moment<'a> {
     pub rule: &'a Rule,
     pub held: &'a [Held],
     pub at: i64,
+    /// What opened the item that is judged.
+    pub trigger: Option<&'a Held>,
+    pub settings: &'a Settings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +26,32 @@ pub enum Standing {
     Level(Severity),
 }
 
-impl Moment<'_> {
+impl<'a> Moment<'a> {
+    pub fn view(&self) -> View<'a> {
+        View { held: self.held, at: self.at, trigger: self.trigger, settings: self.settings }
+    }
+
+    /// For a running duration: the instant it counts from.
+    pub fn running_since(&self, name: &Name) -> Option<i64> {
+        match name {
+            Name::Let(name) => self.rule.measure(name).question().running_since(&self.view()),
+            Name::Age => self.trigger.map(|trigger| trigger.event.at),
+            _ => None,
+        }
+    }
+
     pub fn value(&self, expr: &Expr) -> Value {
         expr.value(&|name| match name {
-            Name::Let(name) => self.rule.measure(name).question().value(self.held, self.at),
+            Name::Let(name) => self.rule.measure(name).question().value(&self.view()),
             Name::Attribute(name) => attribute(self.held, name, self.at),
+            Name::Trigger(name) => self.item().event.seen(name),
+            Name::Age => Value::Duration((self.at - self.item().event.at) as f64),
             Name::Field(_) => panic!("event.* is known in `where` only"),
         })
+    }
+
+    fn item(&self) -> &Held {
+        self.trigger.expect("only an item's rule knows `trigger` and `age`")
     }
 
     pub fn standing(&self) -> Standing {

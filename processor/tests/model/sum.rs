@@ -1,6 +1,6 @@
 //! `sum: TYPE.field`: what do such events in the window add up to, exactly?
 
-use super::measure::{Held, Question, Selection, Window};
+use super::measure::{Held, Question, Selection, View, Window};
 use super::value::Value;
 
 #[derive(Clone, Debug)]
@@ -20,19 +20,18 @@ impl Sum {
 }
 
 impl Question for Sum {
-    fn value(&self, held: &[Held], at: i64) -> Value {
-        let sum: i64 = self.evidence(held, at).into_iter().filter_map(|held| self.term(held)).sum();
+    fn value(&self, view: &View<'_>) -> Value {
+        let sum: i64 = self.evidence(view).into_iter().filter_map(|held| self.term(held)).sum();
         Value::Number(sum as f64 / 10_000.0)
     }
 
-    fn evidence<'a>(&self, held: &'a [Held], at: i64) -> Vec<&'a Held> {
-        held.iter()
-            .filter(|held| self.window.holds(held.event.at, at))
-            .filter(|held| self.selection.admits(held) && self.term(held).is_some())
-            .collect()
+    fn evidence<'a>(&self, view: &View<'a>) -> Vec<&'a Held> {
+        let mut found = self.window.of(&self.selection, view);
+        found.retain(|held| self.term(held).is_some());
+        found
     }
 
-    fn edges(&self, held: &[Held]) -> Vec<i64> {
-        self.window.edges(held)
+    fn edges(&self, view: &View<'_>) -> Vec<i64> {
+        self.window.edges(view)
     }
 }

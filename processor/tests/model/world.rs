@@ -7,12 +7,13 @@ use super::coverage::Seen;
 use super::due::{Instants, next_due};
 use super::episode::{Episode, Transition};
 use super::event::{Event, PROFILE};
+use super::judging::{self, Look};
 use super::measure::Held;
 use super::observe;
 use super::observe_change;
-use super::record::record;
 use super::rule::Rule;
 use super::standing::{Moment, Standing};
+use super::state::{Fired, State};
 use super::{Case, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,11 +23,11 @@ pub struct Customer {
     /// All accepted events, in the order of arrival; nothing is ever dropped.
     pub held: Vec<Held>,
     /// One for each rule.
-    pub episodes: Vec<Episode>,
+    pub states: Vec<State>,
     /// The latest instant that was judged.
     pub judged: i64,
-    /// The instants of all firings of each rule that has ever gone, when it last went.
-    pub past: BTreeMap<String, Vec<i64>>,
+    /// All firings of each rule that has ever gone, when it last went.
+    pub past: BTreeMap<String, Vec<Fired>>,
 }
 
 /// What led to an instant being judged.
@@ -37,15 +38,21 @@ pub enum Cause {
     DueBeforeOwnEvent,
     DueByWatermark,
     DueByUntil,
+    /// The rules have changed, this one too.
+    Change {
+        is_new: bool,
+        came_back: bool,
+    },
 }
 
 /// One judgement of one rule, for whoever wants to look on.
 #[derive(Debug)]
 pub struct Judgement<'a> {
     pub moment: Moment<'a>,
-    pub history_ms: i64,
     pub cause: Cause,
     pub before: &'a Episode,
+    /// The instants of all firings before, of this customer or item.
+    pub firings: Vec<i64>,
     pub standing: Standing,
     pub transition: Option<Transition>,
 }
@@ -62,7 +69,9 @@ pub struct World<'a> {
     pub rules: &'a [Rule],
     pub settings: &'a Settings,
     instants: Instants,
-    watermark: Option<i64>,
+    pub watermark: Option<i64>,
+    /// Rules that were new at a change, with the watermark of then: for customers who come later.
+    pub births: BTreeMap<String, Option<i64>>,
     accepted: usize,
     pub customers: BTreeMap<String, Customer>,
     pub outcome: Outcome,
@@ -78,6 +87,7 @@ pub fn run_at(case: &Case, instants: Instants) -> Outcome {
         settings: &case.settings,
         instants,
         watermark: None,
+        births: BTreeMap::new(),
         accepted: 0,
         customers: BTreeMap::new(),
         outcome: Outcome::default(),
@@ -144,10 +154,11 @@ impl World<'_> {
     }
 
     fn accept(&mut self, event: &Event, attributes_only: bool) {
+        let birth = |rule: &Rule| self.births.get(&rule.id).copied().flatten();
         let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer {
             id: event.customer.clone(),
             held: vec![],
-            episodes: vec![Episode::default(); self.rules.len()],
+            states: self.rules.iter().map(|rule| State::new(birth(rule), vec![])).collect(),
             judged: i64::MIN,
             past: BTreeMap::new(),
         });
@@ -158,7 +169,7 @@ impl World<'_> {
 
     fn due(&self, customer: &str) -> Option<i64> {
         let customer = self.customers.get(customer)?;
-        next_due(self.rules, customer, customer.judged, self.instants)
+        next_due(self.rules, customer, customer.judged, self.instants, self.settings)
     }
 
     /// The watermark never goes back. What it makes due is judged by (instant, `customer_id`).
@@ -183,17 +194,9 @@ impl World<'_> {
         assert!(at >= customer.judged, "judging went back in time");
         assert!(customer.held.iter().all(|held| held.event.at <= at), "an event lies ahead of its customer's clock");
         customer.judged = at;
-        for (rule, episode) in self.rules.iter().zip(&mut customer.episodes) {
-            let moment = Moment { rule, held: &customer.held, at };
-            let standing = moment.standing();
-            let before = episode.clone();
-            let transition = episode.judge(rule, standing, at);
-            if let Some(transition) = transition {
-                self.outcome.records.push(record(&moment, &customer.id, episode, transition));
-            }
-            let history_ms = self.settings.history_ms;
-            let judgement = Judgement { moment, history_ms, cause, before: &before, standing, transition };
-            observe::judgement(&judgement, &mut self.outcome.seen);
+        let look = Look { customer: &customer.id, held: &customer.held, at, cause, settings: self.settings };
+        for (rule, state) in self.rules.iter().zip(&mut customer.states) {
+            judging::judge(rule, state, &look, &mut self.outcome);
         }
     }
 }
