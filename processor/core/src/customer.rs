@@ -2,9 +2,11 @@
 
 use crate::alert::Episode;
 use crate::attributes::Attributes;
+use crate::calendar::Day;
 use crate::rule::RuleKey;
 use crate::time::Millis;
 use crate::timeline::Timeline;
+use crate::tracker::Opening;
 use crate::window::HeldWindows;
 
 /// A customer's state: what happened, what is known, where each alert stands, and when to look again.
@@ -22,6 +24,12 @@ pub struct Customer {
     pub silences: Vec<LastSeen>,
     /// Where the rules stand; one that is inactive and waits for nothing is left out. By `rule`.
     pub alerts: Vec<AlertState>,
+    /// The open items, by rule, then by opening.
+    pub items: Vec<Item>,
+    /// What else rules with a `trigger` or a `date` remember. By `rule`.
+    pub ledgers: Vec<Ledger>,
+    /// For each tracker what was open before the earliest event that is held, and kept others from opening.
+    pub bases: Vec<Base>,
     /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
     pub armed: Option<Millis>,
     /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].
@@ -32,6 +40,47 @@ pub struct Customer {
     pub changed: bool,
     /// Whether the attributes do.
     pub attributes_changed: bool,
+}
+
+/// An open item of a rule with a `trigger`, and where its alert stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub opening: Opening,
+    pub alert: AlertState,
+    /// Judged once and for all; it only keeps its key from opening another.
+    pub is_judged: bool,
+}
+
+/// What a rule with a `trigger` or a `date` remembers of a customer beside open items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    pub rule: RuleKey,
+    /// The rule came later than this: no instant at or before it is judged.
+    pub gate: Option<Millis>,
+    /// The firings that are not too long ago, by instant.
+    pub firings: Vec<Firing>,
+    /// Triggers that opened no item: another of their key was open, or as many as may be.
+    pub passed: Vec<(Millis, Box<str>)>,
+    /// Calendar dates that have fired.
+    pub dates: Vec<Day>,
+}
+
+/// What a tracker had open when the events before were let go of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// [`crate::rule::Tracker::key`] of an `open` value, [`RuleKey`] of a rule.
+    pub tracker: u64,
+    pub open: Vec<Opening>,
+}
+
+/// When an item, or a rule with a date, fired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// Key of the item; empty for a date.
+    pub item: Box<str>,
+    pub at: Millis,
+    /// [`crate::alert::Episode::refire`]
+    pub refire: u32,
 }
 
 /// The latest event of a silence.
@@ -84,6 +133,19 @@ impl AlertState {
     }
 }
 
+impl Ledger {
+    #[must_use]
+    pub fn new(rule: RuleKey) -> Self {
+        Self { rule, gate: None, firings: Vec::new(), passed: Vec::new(), dates: Vec::new() }
+    }
+
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.gate.is_none() && self.firings.is_empty() && self.passed.is_empty() && self.dates.is_empty()
+    }
+}
+
 impl Customer {
     /// The customer's clock: the later of the partition's watermark and the customer's own latest event.
     #[must_use]
@@ -94,7 +156,8 @@ impl Customer {
     /// The earliest instant at which something of this customer is due.
     #[must_use]
     pub fn due(&self) -> Option<Millis> {
-        self.alerts.iter().filter_map(|alert| alert.due).min()
+        let alerts = self.alerts.iter().chain(self.items.iter().map(|item| &item.alert));
+        alerts.filter_map(|alert| alert.due).min()
     }
 
     /// The latest event of a silence.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::ratio;
+
 /// A decimal number as a count of ten-thousandths: `19.99` is 199,900.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Decimal(pub i64);
@@ -72,7 +74,7 @@ impl Decimal {
     /// The double nearest to this decimal.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        units_to_f64(i128::from(self.0))
+        ratio::nearest_signed(i128::from(self.0), UNITS_PER_ONE as u128)
     }
 }
 
@@ -84,21 +86,6 @@ fn round_half_even(digits: u128, shift: u64, dropped_nonzero: bool) -> u128 {
     let half = divisor / 2;
     let up = remainder > half || (remainder == half && (dropped_nonzero || quotient % 2 == 1));
     quotient + u128::from(up)
-}
-
-/// The double nearest to `units` ten-thousandths, for sums that outgrow 64 bits.
-#[must_use]
-pub fn units_to_f64(units: i128) -> f64 {
-    const EXACT: i128 = 1 << 53;
-    if (-EXACT..=EXACT).contains(&units) {
-        // Both operands are exact, so the division rounds once.
-        return units as f64 / UNITS_PER_ONE as f64;
-    }
-    let magnitude = units.unsigned_abs();
-    let sign = if units < 0 { "-" } else { "" };
-    let one = UNITS_PER_ONE as u128;
-    // The standard parser rounds correctly at any length.
-    format!("{sign}{}.{:04}", magnitude / one, magnitude % one).parse().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -144,9 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn large_sums_round_once() {
-        assert_eq!(units_to_f64(199_900), 19.99);
-        assert_eq!(units_to_f64(i128::from(i64::MAX)), 922_337_203_685_477.6);
-        assert_eq!(units_to_f64(-(1 << 60)), -115_292_150_460_684.7);
+    fn large_decimals_round_once() {
+        assert_eq!(Decimal(199_900).to_f64(), 19.99);
+        assert_eq!(Decimal(i64::MAX).to_f64(), 922_337_203_685_477.6);
+        assert_eq!(Decimal(-(1 << 60)).to_f64(), -115_292_150_460_684.7);
     }
 }

@@ -9,15 +9,18 @@
 
 pub mod alert;
 pub mod attributes;
+pub mod calendar;
 pub mod customer;
 pub mod decimal;
 pub mod engine;
 pub mod event;
 pub mod expr;
 pub mod partition;
+mod ratio;
 pub mod rule;
 pub mod time;
 pub mod timeline;
+pub mod tracker;
 pub mod value;
 pub mod varint;
 pub mod window;

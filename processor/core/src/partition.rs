@@ -13,9 +13,10 @@
 //! passes without any change, it leaves as they are in the store, with an old number. Without a sweep all are adopted.
 
 use crate::alert::Transition;
-use crate::customer::Customer;
+use crate::customer::{Customer, Ledger};
 use crate::engine::{Change, Engine, Outcome};
 use crate::event::Event;
+use crate::rule::RuleKey;
 use crate::time::{Duration, MINUTE, Millis};
 
 /// Where a partition keeps its customers and timers.
@@ -89,6 +90,9 @@ pub struct Partition {
     pub generation: i64,
     /// The sweep that is under way.
     pub sweep: Option<Sweep>,
+    /// The watermark at which rules with a `trigger` or a `date` came: for customers who come later than that, none of their
+    /// instants at or before it is judged.
+    pub gates: Vec<(RuleKey, Millis)>,
 }
 
 /// How far customers have been adopted.
@@ -141,6 +145,7 @@ impl Partition {
     pub fn adopt(&mut self, generation: i64, change: &Change) {
         debug_assert!(self.sweep.is_none(), "one sweep at a time");
         self.generation = generation;
+        change.set_gates(&mut self.gates, self.watermark);
         if !change.is_silent() && self.watermark.is_some() {
             self.sweep = Some(Sweep { watermark: self.watermark, judged: None });
         }
@@ -264,6 +269,10 @@ impl Partition {
         }
         let customer = states.customer(event.customer_id)?;
         self.adopt_customer(rules, customer, event.customer_id, out);
+        if customer.is_unknown() {
+            customer.ledgers =
+                self.gates.iter().map(|(rule, gate)| Ledger { gate: Some(*gate), ..Ledger::new(*rule) }).collect();
+        }
         let outcome = rules.engine.apply(customer, event, self.watermark, out);
         if let Some(at) = to_arm(customer) {
             states.arm(at, event.customer_id);

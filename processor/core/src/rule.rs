@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::alert::Severity;
-use crate::event::{FieldId, Record, TypeId, stable_hash};
+use crate::decimal::Decimal;
+use crate::event::{FieldId, FieldValue, Record, TypeId, stable_hash};
 use crate::expr::{AttributeRef, Expr, FieldRef, Scope};
 use crate::time::{Duration, Millis};
 
@@ -20,6 +21,32 @@ pub struct RuleSet {
     pub silences: Vec<Silence>,
     /// What the `open` values of the rules count, each once.
     pub openings: Vec<Tracker>,
+}
+
+impl RuleSet {
+    /// How long before a customer's latest event the earliest one lies that any rule may look at. Not shorter than
+    /// `history`, by which an event may come late; an item looks back from its trigger, or from an instant long after it.
+    #[must_use]
+    pub fn reach(&self, history: Duration) -> Duration {
+        let openings = self.openings.iter().map(|tracker| tracker.lasts);
+        let rules = self.rules.iter().map(|rule| match &rule.subject {
+            Subject::Item(items) => items.tracker.lasts.max(history) + self.longest_window(rule),
+            Subject::Customer | Subject::Date(_) => history,
+        });
+        openings.chain(rules).chain([history]).max().unwrap_or(history)
+    }
+
+    fn longest_window(&self, rule: &Rule) -> Duration {
+        let window = |named: &Let| match named.value {
+            LetSource::Window(place) => match self.windows[place].span {
+                Span::Sliding { over, offset } | Span::Prior { over, offset } => over + offset,
+                Span::Item => 0,
+            },
+            LetSource::Silence(_) => 0,
+            LetSource::Open(place) => self.openings[place].lasts,
+        };
+        rule.lets.iter().map(window).max().unwrap_or(0)
+    }
 }
 
 /// One rule.
@@ -207,22 +234,17 @@ impl Selector {
 
 impl Selected {
     fn takes(&self, record: Record<'_>) -> bool {
-        if let Some(field) = self.field
-            && record.raw_field(field).is_none()
-        {
-            return false;
+        if let Some(field) = self.field {
+            match record.raw_field(field) {
+                None => return false,
+                // Beyond what decimals hold.
+                Some(FieldValue::Number(x)) if Decimal::from_f64(x).is_none() => return false,
+                Some(_) => {}
+            }
         }
         let Some(filter) = &self.filter else { return true };
         let attributes = crate::attributes::Attributes::default();
         filter.holds(&Scope { at: 0, lets: &[], attributes: &attributes, event: Some(record), trigger: None })
-    }
-}
-
-impl Tracker {
-    /// Whether events of this type may open or close something.
-    #[must_use]
-    pub fn concerns(&self, type_id: TypeId) -> bool {
-        self.opens.type_id == type_id || self.closes.iter().any(|mover| mover.type_id == type_id)
     }
 }
 
@@ -247,7 +269,8 @@ impl Rule {
             LetSource::Silence(place) => set.silences[place].selector.selects_type(type_id),
             LetSource::Open(place) => set.openings[place].concerns(type_id),
         };
-        self.lets.iter().any(|named| selects(named.value)) || (self.reads_attributes() && is_profile(type_id))
+        let moves = matches!(&self.subject, Subject::Item(items) if items.tracker.concerns(type_id));
+        moves || self.lets.iter().any(|named| selects(named.value)) || (self.reads_attributes() && is_profile(type_id))
     }
 
     /// Every condition of the rule.
@@ -257,7 +280,7 @@ impl Rule {
     }
 
     fn reads_attributes(&self) -> bool {
-        let mut reads = false;
+        let mut reads = matches!(self.subject, Subject::Date(_));
         for condition in self.conditions() {
             condition.visit(&mut |expr| reads |= matches!(expr, Expr::Attribute(_)));
         }

@@ -11,7 +11,7 @@ use crate::event::{Catalog, Event, Record, RecordWriter, TypeId, stable_hash};
 use crate::expr::{Compare, Expr, Running};
 use crate::partition::{Drained, InForce, Partition, States, Swept, TimeSettings};
 use crate::rule::{
-    Aggregate, Let, LetSource, Presentation, Rule, RuleKey, RuleSet, Selected, Selector, Silence, Window,
+    Aggregate, Let, LetSource, Presentation, Rule, RuleKey, RuleSet, Selected, Selector, Silence, Span, Subject, Window,
 };
 use crate::time::{Duration, Millis};
 use crate::value::OwnedValue;
@@ -49,7 +49,8 @@ fn place_of<T: PartialEq>(shared: &mut Vec<T>, item: T) -> usize {
 }
 
 fn window(set: &mut RuleSet, over: Duration) -> LetSource {
-    let window = Window { aggregate: Aggregate::Count, selector: selector("purchase"), over, offset: 0 };
+    let window =
+        Window { aggregate: Aggregate::Count, selector: selector("purchase"), span: Span::Sliding { over, offset: 0 } };
     LetSource::Window(place_of(&mut set.windows, window))
 }
 
@@ -81,6 +82,7 @@ pub fn engine(rules: &[(&str, &str, Asks)]) -> Engine {
             key: RuleKey::of(id),
             version: (*version).into(),
             description: None,
+            subject: Subject::Customer,
             scope: None,
             lets: lets.collect(),
             require: None,
@@ -96,7 +98,7 @@ pub fn engine(rules: &[(&str, &str, Asks)]) -> Engine {
     for name in ["purchase", "complaint"] {
         catalog.add(name, vec![], false).unwrap();
     }
-    Engine::new(Arc::new(set), &catalog, Settings { history: HISTORY }, Detail::Full)
+    Engine::new(Arc::new(set), &catalog, Settings { history: HISTORY, ..Settings::default() }, Detail::Full)
 }
 
 /// Customers and timers in memory, and what was asked of them.

@@ -207,10 +207,16 @@ impl Timeline {
             .map_or(0, |highest| highest + 1)
     }
 
+    /// The event with this time and id, if it is held.
+    #[must_use]
+    pub fn find(&self, occurred_at: Millis, id: &str) -> Option<Record<'_>> {
+        self.range(occurred_at - 1, occurred_at).filter_map(|entry| entry.record()).find(|record| record.id() == id)
+    }
+
     /// Whether an event with this time and id is held.
     #[must_use]
     pub fn contains(&self, occurred_at: Millis, id: &str) -> bool {
-        self.range(occurred_at - 1, occurred_at).any(|entry| entry.record().is_some_and(|record| record.id() == id))
+        self.find(occurred_at, id).is_some()
     }
 
     /// Lets go of events before `horizon`: sealed chunks as a whole once their last event is, the tail one by one.

@@ -27,6 +27,7 @@ use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
 
 mod check;
+mod items;
 
 pub use check::RowChecker;
 
@@ -129,6 +130,10 @@ pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
 
 const HAS_ATTRIBUTES: u8 = 1;
 const HAS_GENERATION: u8 = 1 << 1;
+const HAS_ITEMS: u8 = 1 << 2;
+const HAS_LEDGERS: u8 = 1 << 3;
+const HAS_BASES: u8 = 1 << 4;
+const HEAD_FLAGS: u8 = HAS_ATTRIBUTES | HAS_GENERATION | HAS_ITEMS | HAS_LEDGERS | HAS_BASES;
 
 fn flag(on: bool, bit: u8) -> u8 {
     if on { bit } else { 0 }
@@ -143,7 +148,13 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
         put_instant(&mut out, instant);
     }
     let has_attributes = flag(!customer.attributes.is_empty(), HAS_ATTRIBUTES);
-    out.push(has_attributes | flag(customer.generation != 0, HAS_GENERATION));
+    out.push(
+        has_attributes
+            | flag(customer.generation != 0, HAS_GENERATION)
+            | flag(!customer.items.is_empty(), HAS_ITEMS)
+            | flag(!customer.ledgers.is_empty(), HAS_LEDGERS)
+            | flag(!customer.bases.is_empty(), HAS_BASES),
+    );
     if customer.generation != 0 {
         varint::put_signed(&mut out, customer.generation);
     }
@@ -156,6 +167,15 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
     varint::put(&mut out, customer.alerts.len() as u64);
     for alert in &customer.alerts {
         put_alert(&mut out, alert);
+    }
+    if !customer.items.is_empty() {
+        items::put_items(&mut out, &customer.items);
+    }
+    if !customer.ledgers.is_empty() {
+        items::put_ledgers(&mut out, &customer.ledgers);
+    }
+    if !customer.bases.is_empty() {
+        items::put_bases(&mut out, &customer.bases);
     }
     let (tail, sealed) = match customer.timeline.chunks().split_last() {
         Some((tail, sealed)) => (Some(tail), sealed),
@@ -200,7 +220,7 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     let mut customer = Customer { latest: read_instant(&mut reader)?, ..Customer::default() };
     customer.first_seen = read_instant(&mut reader)?;
     customer.armed = read_instant(&mut reader)?;
-    let flags = reader.byte().filter(|flags| flags & !(HAS_ATTRIBUTES | HAS_GENERATION) == 0)?;
+    let flags = reader.byte().filter(|flags| flags & !HEAD_FLAGS == 0)?;
     let has_attributes = flags & HAS_ATTRIBUTES != 0;
     if flags & HAS_GENERATION != 0 {
         customer.generation = reader.signed()?;
@@ -213,6 +233,15 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     }
     for _ in 0..reader.unsigned()? {
         customer.alerts.push(read_alert(&mut reader)?);
+    }
+    if flags & HAS_ITEMS != 0 {
+        customer.items = items::read_items(&mut reader)?;
+    }
+    if flags & HAS_LEDGERS != 0 {
+        customer.ledgers = items::read_ledgers(&mut reader)?;
+    }
+    if flags & HAS_BASES != 0 {
+        customer.bases = items::read_bases(&mut reader)?;
     }
     let mut sealed = Vec::new();
     for _ in 0..reader.unsigned()? {
@@ -398,11 +427,16 @@ pub struct Position {
     pub generation: i64,
     /// The sweep that is under way.
     pub sweep: Option<Sweep>,
+    /// See [`tocsin_core::partition::Partition::gates`].
+    pub gates: Vec<(RuleKey, Millis)>,
     /// Fingerprint of the rules in force.
     pub rules: Box<str>,
     /// Hash of the context in force.
     pub context: u64,
 }
+
+const HAS_SWEEP: u8 = 1;
+const HAS_GATES: u8 = 1 << 1;
 
 /// Key of the position's row.
 pub const POSITION_KEY: &[u8] = b"position";
@@ -426,10 +460,17 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     varint::put_signed(&mut out, position.journal_offset);
     varint::put_signed(&mut out, position.journal_sequence);
     varint::put_signed(&mut out, position.generation);
-    out.push(u8::from(position.sweep.is_some()));
+    out.push(flag(position.sweep.is_some(), HAS_SWEEP) | flag(!position.gates.is_empty(), HAS_GATES));
     if let Some(sweep) = &position.sweep {
         put_instant(&mut out, sweep.watermark);
         varint::put_bytes(&mut out, sweep.judged.as_deref().unwrap_or_default().as_bytes());
+    }
+    if !position.gates.is_empty() {
+        varint::put(&mut out, position.gates.len() as u64);
+    }
+    for (rule, gate) in &position.gates {
+        out.extend_from_slice(&rule.0.to_le_bytes());
+        varint::put_signed(&mut out, *gate);
     }
     varint::put_bytes(&mut out, position.rules.as_bytes());
     out.extend_from_slice(&position.context.to_le_bytes());
@@ -458,10 +499,16 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     position.journal_offset = reader.signed()?;
     position.journal_sequence = reader.signed()?;
     position.generation = reader.signed()?;
-    if reader.byte()? != 0 {
+    let flags = reader.byte().filter(|flags| flags & !(HAS_SWEEP | HAS_GATES) == 0)?;
+    if flags & HAS_SWEEP != 0 {
         let watermark = read_instant(&mut reader)?;
         let judged = Some(reader.text()?).filter(|judged| !judged.is_empty()).map(Into::into);
         position.sweep = Some(Sweep { watermark, judged });
+    }
+    if flags & HAS_GATES != 0 {
+        for _ in 0..reader.unsigned()? {
+            position.gates.push((RuleKey(u32::from_le_bytes(reader.array()?)), reader.signed()?));
+        }
     }
     position.rules = reader.text()?.into();
     position.context = u64::from_le_bytes(reader.array()?);

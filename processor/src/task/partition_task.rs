@@ -85,8 +85,12 @@ impl<S: Store> Task<S> {
         now: Millis,
     ) -> Self {
         let next = position.inputs.first().map_or(0, |(_, offset)| *offset);
-        let core =
-            Partition { watermark: position.watermark, generation: position.generation, sweep: position.sweep.clone() };
+        let core = Partition {
+            watermark: position.watermark,
+            generation: position.generation,
+            sweep: position.sweep.clone(),
+            gates: position.gates.clone(),
+        };
         let place = place(shared, next, &core);
         Self {
             partition,
@@ -283,6 +287,7 @@ impl<S: Store> Task<S> {
             journal_sequence: self.published.sequence,
             generation: self.core.generation,
             sweep: self.core.sweep.clone(),
+            gates: self.core.gates.clone(),
             rules: self.rules.current().fingerprint.clone(),
             context: shared.context.hash(),
         }

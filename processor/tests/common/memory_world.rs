@@ -130,6 +130,8 @@ pub struct MemoryWorld<T> {
     pub hiccups: VecDeque<bool>,
     /// Records of a partition handed out at a poll, at most.
     pub batch: usize,
+    /// Whether earlier instances have been shut out since partitions came.
+    is_fenced: bool,
     stores: T,
     held: BTreeMap<PartitionId, Held>,
 }
@@ -144,6 +146,7 @@ impl<T> MemoryWorld<T> {
             faults: VecDeque::new(),
             hiccups: VecDeque::new(),
             batch: usize::MAX,
+            is_fenced: false,
             stores,
             held: owned.map(|(partition, _)| (partition, Held::Waiting)).collect(),
         }
@@ -276,6 +279,7 @@ impl<T: Stores> World for MemoryWorld<T> {
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         if let Some(rebalance) = self.tell() {
+            self.is_fenced &= !matches!(rebalance, Rebalance::Assigned(_));
             return Ok(Some(rebalance));
         }
         let log = self.log.lock().unwrap();
@@ -344,7 +348,9 @@ impl<T: Stores> World for MemoryWorld<T> {
     }
 
     fn fence(&mut self) -> Result<(), WorldError> {
-        self.hiccup()
+        self.hiccup()?;
+        self.is_fenced = true;
+        Ok(())
     }
 
     fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
@@ -358,6 +364,7 @@ impl<T: Stores> World for MemoryWorld<T> {
     }
 
     fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+        assert!(self.is_fenced, "what an earlier instance may still change is read");
         self.hiccup()?;
         Ok(self.log.lock().unwrap().committed.get(&partition).copied())
     }

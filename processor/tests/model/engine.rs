@@ -12,6 +12,7 @@ pub fn run_engine(rules_yaml: &str, events: &[String], settings: &Settings) -> V
     let rules = tocsin::rules::load(&[source], schemas.catalog(), &limits).unwrap_or_else(|error| panic!("{error}"));
     let mut backtest = tocsin::backtest::Settings { until: settings.until_ms, ..Default::default() };
     backtest.engine.history = settings.history_ms;
+    backtest.engine.max_open_items = settings.max_open_items;
     backtest.time.max_out_of_orderness = settings.max_out_of_orderness_ms;
     let (input, mut out) = (Cursor::new(events.join("\n")), vec![]);
     let summary = tocsin::backtest::run(Arc::new(rules.set), schemas, &backtest, input, &mut out, &mut |_| ()).unwrap();

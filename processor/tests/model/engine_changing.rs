@@ -63,7 +63,8 @@ fn engine(yaml: &str, schemas: &Schemas, case: &Case) -> Engine {
     let source = Source { name: "rules.yaml".into(), text: yaml.into() };
     let rules = tocsin::rules::load(&[source], schemas.catalog(), &Limits { history, ..Limits::default() });
     let rules = rules.unwrap_or_else(|error| panic!("{error}"));
-    Engine::new(Arc::new(rules.set), schemas.catalog(), Settings { history, ..Settings::default() }, Detail::Full)
+    let settings = Settings { history, max_open_items: case.settings.max_open_items };
+    Engine::new(Arc::new(rules.set), schemas.catalog(), settings, Detail::Full)
 }
 
 struct Run {

@@ -93,7 +93,7 @@ pub enum Part {
 
 /// Those that the engine speaks: it is compared with the model on them, in random cases and in written ones. For `Items`,
 /// `engine` and `engine_changing` hand it `Settings::max_open_items`.
-pub const SPOKEN: &[Part] = &[];
+pub const SPOKEN: &[Part] = &[Part::Values, Part::Items, Part::Dates];
 
 /// What a run is told besides rules and events.
 #[derive(Clone, Debug)]

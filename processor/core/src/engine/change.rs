@@ -10,10 +10,11 @@
 //! the version covers every condition and all that conditions ask for, so it can only name too many instants: edges of a
 //! value that is merely shown. What is judged too often stays as it is.
 
-use super::{Engine, alert_of, life, put_alert};
+use super::values::Moment;
+use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
 use crate::alert::Transition;
-use crate::customer::{AlertState, Customer, LastSeen};
-use crate::rule::{Rule, RuleKey, Silence};
+use crate::customer::{AlertState, Customer, LastSeen, Ledger};
+use crate::rule::{Rule, RuleKey, Silence, Subject};
 use crate::time::{Duration, Millis};
 
 /// What a change of the rule set asks of every customer.
@@ -21,8 +22,10 @@ use crate::time::{Duration, Millis};
 pub struct Change {
     /// Places in the old set, of rules that do not go on.
     gone: Vec<usize>,
-    /// Places in the new set, of rules that are new or have another version.
-    judged: Vec<usize>,
+    /// Places in the new set, of rules that are new or have another version, and whether they are new.
+    judged: Vec<(usize, bool)>,
+    /// New rules of which no instant before the change is judged.
+    gated: Vec<RuleKey>,
     /// The rules of the new set, sorted.
     kept: Vec<RuleKey>,
     /// Places in the new set, of silences that the old one did not ask for.
@@ -39,13 +42,18 @@ impl Change {
         let (before, after) = (old.rules(), new.rules());
         let gone = |rule: &Rule| !after.rules.iter().any(|other| goes_on(rule, other));
         let same = |rule: &Rule| before.rules.iter().any(|other| goes_on(other, rule) && other.version == rule.version);
+        let is_new_rule = |rule: &Rule| !before.rules.iter().any(|other| goes_on(other, rule));
         let mut kept: Vec<RuleKey> = after.rules.iter().map(|rule| rule.key).collect();
         kept.sort_unstable();
         let (asked_before, asked) = (asked_for(&before.silences), asked_for(&after.silences));
         let is_new = |silence: &Silence| asked_before.binary_search(&silence.key).is_err();
         Self {
             gone: (0..before.rules.len()).filter(|place| gone(&before.rules[*place])).collect(),
-            judged: (0..after.rules.len()).filter(|place| !same(&after.rules[*place])).collect(),
+            judged: (0..after.rules.len())
+                .filter(|place| !same(&after.rules[*place]))
+                .map(|place| (place, is_new_rule(&after.rules[place])))
+                .collect(),
+            gated: after.rules.iter().filter(|rule| is_new_rule(rule) && is_gated(rule)).map(|rule| rule.key).collect(),
             kept,
             found: (0..after.silences.len()).filter(|place| is_new(&after.silences[*place])).collect(),
             drops_silences: asked_before.iter().any(|key| asked.binary_search(key).is_err()),
@@ -57,6 +65,13 @@ impl Change {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.gone.is_empty() && self.judged.is_empty() && self.found.is_empty() && !self.drops_silences
+    }
+
+    /// Notes at which watermark rules came whose instants before that are not judged, for customers who are not known yet.
+    pub(crate) fn set_gates(&self, gates: &mut Vec<(RuleKey, Millis)>, watermark: Option<Millis>) {
+        gates.retain(|(rule, _)| self.kept.binary_search(rule).is_ok() && !self.gated.contains(rule));
+        gates.extend(watermark.into_iter().flat_map(|watermark| self.gated.iter().map(move |rule| (*rule, watermark))));
+        gates.sort_unstable();
     }
 
     /// Takes a customer over from the old rules to the new ones; `clock` is the customer's at the change. A second time, at
@@ -71,12 +86,15 @@ impl Change {
         out: &mut Vec<Transition>,
     ) {
         for &place in &self.gone {
-            old.end(customer, customer_id, place, clock, out);
+            old.end((customer, customer_id), place, clock, out);
         }
         self.forget_ended(customer, clock);
         self.remember_silences(new, customer);
-        for &place in &self.judged {
-            new.judge_by(life::step_changed, customer, customer_id, place, clock, out);
+        let bases = customer.bases.len();
+        customer.bases.retain(|base| new.crowded.iter().any(|crowded| crowded.base == base.tracker));
+        customer.changed |= customer.bases.len() != bases;
+        for &(place, is_new) in &self.judged {
+            new.judge((customer, customer_id), place, clock, Cause::Change { is_new }, out);
         }
     }
 
@@ -87,6 +105,12 @@ impl Change {
             self.kept.binary_search(&alert.rule).is_ok() || alert.fired.is_some_and(|(fired_at, _)| fired_at == clock)
         });
         customer.changed |= customer.alerts.len() != held;
+        let held = customer.ledgers.len();
+        customer.ledgers.retain(|ledger| {
+            let fires_now = ledger.firings.iter().any(|firing| firing.at == clock);
+            self.kept.binary_search(&ledger.rule).is_ok() || fires_now
+        });
+        customer.changed |= customer.ledgers.len() != held;
     }
 
     fn remember_silences(&self, new: &Engine, customer: &mut Customer) {
@@ -102,10 +126,23 @@ impl Change {
     }
 }
 
-/// Whether the second is what has become of the first. A rule that comes back as another kind of rule would not be; so far
-/// there is one kind.
+/// Whether the second is what has become of the first. A rule of another kind, or with other items, is another rule.
 fn goes_on(before: &Rule, after: &Rule) -> bool {
-    before.id == after.id
+    let alike = match (&before.subject, &after.subject) {
+        (Subject::Customer, Subject::Customer) | (Subject::Date(_), Subject::Date(_)) => true,
+        (Subject::Item(a), Subject::Item(b)) => a.judged_once == b.judged_once && a.tracker.key == b.tracker.key,
+        _ => false,
+    };
+    alike && before.id == after.id
+}
+
+/// Whether what was to be judged before the rule came is never judged.
+fn is_gated(rule: &Rule) -> bool {
+    match &rule.subject {
+        Subject::Customer => false,
+        Subject::Item(items) => items.judged_once,
+        Subject::Date(_) => true,
+    }
 }
 
 fn asked_for(silences: &[Silence]) -> Vec<u64> {
@@ -117,12 +154,18 @@ fn asked_for(silences: &[Silence]) -> Vec<u64> {
 impl Engine {
     /// Ends a rule for a customer. All that may be left is how often it has fired at this very instant: the rule may come
     /// back before the clock moves, and fire again.
-    fn end(&self, customer: &mut Customer, customer_id: &str, place: usize, at: Millis, out: &mut Vec<Transition>) {
+    fn end(&self, (customer, customer_id): (&mut Customer, &str), place: usize, at: Millis, out: &mut Vec<Transition>) {
         let rule = &self.set.rules[place];
+        self.end_items(rule, (customer, customer_id), at, out);
+        customer.bases.retain(|base| base.tracker != u64::from(rule.key.0));
+        let ledger = ledgers::of(customer, rule.key);
+        let firings = ledger.firings.into_iter().filter(|firing| firing.at == at).collect();
+        ledgers::put(customer, rule, self.settings.history, at, Ledger { firings, ..Ledger::new(rule.key) });
         let Some(before) = alert_of(customer, rule).copied() else { return };
         if let Some(turn) = life::end(before) {
-            let lets = self.values(rule, customer, at);
-            out.push(self.transition(turn, rule, customer, customer_id, &lets, at));
+            let moment = Moment::now(at);
+            let look = self.look(rule, customer, moment);
+            out.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
         }
         let fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
         let after = AlertState { fired, ..AlertState::new(rule.key) };

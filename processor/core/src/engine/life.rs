@@ -27,6 +27,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// A firing at `at`; `refire` is how many there were before at this very instant.
+    pub fn fired(at: Millis, refire: u32, severity: Severity) -> Self {
+        let episode = Episode { fired_at: at, refire, sequence: 0, severity };
+        Self { kind: TransitionKind::Fired, reason: Reason::ConditionMet, previous_severity: None, episode }
+    }
+
     pub fn into_transition(self, rule: Arc<Rule>, customer_id: &str, at: Millis) -> Transition {
         Transition {
             rule,
@@ -66,8 +72,13 @@ pub fn step_changed(rule: &Rule, mut state: AlertState, verdict: Verdict, at: Mi
 
 /// What is published of an alert whose rule is gone: if it is firing, that it has resolved.
 pub fn end(state: AlertState) -> Option<Turn> {
+    end_for(state, Reason::RuleChanged)
+}
+
+/// What is published of an alert that can go on no longer: if it is firing, that it has resolved.
+pub fn end_for(state: AlertState, reason: Reason) -> Option<Turn> {
     let Phase::Firing { episode, .. } = state.phase else { return None };
-    Some(resolved(episode, Reason::RuleChanged))
+    Some(resolved(episode, reason))
 }
 
 fn resolved(episode: Episode, reason: Reason) -> Turn {
@@ -91,10 +102,9 @@ fn step_waiting(
         return (state, None);
     }
     let refire = state.fired.filter(|(fired_at, _)| *fired_at == at).map_or(0, |(_, refire)| refire + 1);
-    let episode = Episode { fired_at: at, refire, sequence: 0, severity };
-    state.phase = Phase::Firing { episode, over_since: None };
+    let turn = Turn::fired(at, refire, severity);
+    state.phase = Phase::Firing { episode: turn.episode, over_since: None };
     state.fired = Some((at, refire));
-    let turn = Turn { kind: TransitionKind::Fired, reason: Reason::ConditionMet, previous_severity: None, episode };
     (state, Some(turn))
 }
 

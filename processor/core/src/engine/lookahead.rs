@@ -5,21 +5,27 @@
 //! at which its events leave need not be judged, and most customers need no timer at all.
 
 use crate::expr::{Compare, Expr};
-use crate::rule::{Aggregate, LetSource, Rule, RuleSet};
+use crate::rule::{Aggregate, LetSource, Rule, RuleSet, Span};
 
 /// For each `let` of the rule: whether its falling can make a level appear.
 pub fn may_raise(set: &RuleSet, rule: &Rule) -> Vec<bool> {
     (0..rule.lets.len())
         .map(|place| match rule.lets[place].value {
-            LetSource::Silence(_) | LetSource::Open(_) => false,
+            LetSource::Silence(_) => false,
+            LetSource::Open(_) => is_raised(rule, place),
             LetSource::Window(window) => {
                 let window = &set.windows[window];
-                let only_falls = window.aggregate == Aggregate::Count && matches!(window.span, crate::rule::Span::Sliding { offset: 0, .. });
-                let levels = rule.levels.iter().map(|(_, condition)| condition);
-                !only_falls || rule.require.iter().chain(levels).any(|condition| rises(condition, place))
+                let only_falls = matches!(window.aggregate, Aggregate::Count | Aggregate::Distinct)
+                    && !matches!(window.span, Span::Sliding { offset: 1.., .. });
+                !only_falls || is_raised(rule, place)
             }
         })
         .collect()
+}
+
+fn is_raised(rule: &Rule, place: usize) -> bool {
+    let levels = rule.levels.iter().map(|(_, condition)| condition);
+    rule.require.iter().chain(levels).any(|condition| rises(condition, place))
 }
 
 /// Whether the condition can become true when the value falls and nothing else changes. In doubt, yes.

@@ -15,8 +15,11 @@
 
 mod change;
 mod evidence;
+mod items;
+mod ledgers;
 mod life;
 mod lookahead;
+mod occasions;
 mod values;
 mod verdict;
 
@@ -24,13 +27,15 @@ use std::sync::Arc;
 
 pub use change::Change;
 
-use crate::alert::{Details, Transition};
-use crate::customer::{AlertState, Customer, LastSeen, Phase};
+use crate::alert::{Details, Transition, Trigger};
+use crate::customer::{AlertState, Base, Customer, LastSeen, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
-use crate::rule::{Rule, RuleSet};
+use crate::rule::{Items, Rule, RuleSet, Subject, Tracker};
 use crate::time::{DAY, Duration, Millis};
+use crate::tracker::Opening;
 use life::Turn;
+use values::{Held, Moment};
 use verdict::Verdict;
 
 /// What, beside events and rules, can change an answer.
@@ -69,6 +74,34 @@ pub enum Detail {
     Full,
 }
 
+/// Why a rule is judged.
+#[derive(Clone, Copy, Debug)]
+enum Cause<'e> {
+    /// Time has come to an instant at which something of it was due.
+    Due,
+    /// An event that concerns it; whether it came late.
+    Event { at: Millis, record: Record<'e>, is_late: bool },
+    /// An attribute became known that is older than all that is held.
+    Refreshed,
+    /// The rules are others; whether this one is new.
+    Change { is_new: bool },
+}
+
+/// What a rule says at a moment.
+struct Look {
+    lets: Vec<LetValue>,
+    verdict: Verdict,
+}
+
+/// A tracker that has to know what was open before the earliest event that is held.
+#[derive(Clone, Debug)]
+struct Crowded {
+    /// Its number among a customer's bases.
+    base: u64,
+    tracker: Tracker,
+    limit: usize,
+}
+
 /// Rules made ready, and the settings they are judged by.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -81,8 +114,9 @@ pub struct Engine {
     every_rule: Vec<usize>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
-    /// Tells the windows of this set from those of another.
-    windows: u64,
+    held: Held,
+    /// The trackers of which an item keeps others from opening.
+    crowded: Vec<Crowded>,
 }
 
 impl Engine {
@@ -99,7 +133,10 @@ impl Engine {
         let every_rule = (0..set.rules.len()).collect();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
         let windows = stable_hash(&format!("{:?}", set.windows));
-        Self { set, settings, detail, profile: Catalog::type_id(PROFILE), concerned, every_rule, may_raise, windows }
+        let held = Held { windows, keeps: set.reach(settings.history) };
+        let crowded = crowded(&set, settings.max_open_items);
+        let profile = Catalog::type_id(PROFILE);
+        Self { set, settings, detail, profile, concerned, every_rule, may_raise, held, crowded }
     }
 
     #[must_use]
@@ -136,13 +173,14 @@ impl Engine {
         self.remember(customer, at, event.record);
         let now = late.unwrap_or(at);
         let rules = if is_first { &self.every_rule[..] } else { self.concerned(event.record.type_id()) };
-        self.judge_concerned(customer, event.customer_id, rules, now, out);
+        let cause = Cause::Event { at, record: event.record, is_late: late.is_some() };
+        self.judge_concerned((customer, event.customer_id), rules, now, cause, out);
         if late.is_some() { Outcome::Late } else { Outcome::Accepted }
     }
 
     /// Judges what is due at `at`. Earlier instants have been judged before.
     pub fn judge_due(&self, customer: &mut Customer, customer_id: &str, at: Millis, out: &mut Vec<Transition>) {
-        self.judge_concerned(customer, customer_id, &[], at, out);
+        self.judge_concerned((customer, customer_id), &[], at, Cause::Due, out);
     }
 
     /// Judges every instant up to and including `through` at which something is due, in order.
@@ -154,7 +192,7 @@ impl Engine {
         out: &mut Vec<Transition>,
     ) {
         while let Some(due) = customer.due().filter(|due| *due <= through) {
-            self.judge_concerned(customer, customer_id, &[], due, out);
+            self.judge_concerned((customer, customer_id), &[], due, Cause::Due, out);
             debug_assert!(customer.due().is_none_or(|next| next > due), "due by a rule that is not in force");
         }
     }
@@ -165,18 +203,22 @@ impl Engine {
         if customer.attributes.apply(event.occurred_at, event.record) {
             (customer.changed, customer.attributes_changed) = (true, true);
             let rules = if unknown { &self.every_rule[..] } else { self.concerned(self.profile) };
-            self.judge_concerned(customer, event.customer_id, rules, clock, out);
+            // It is not held, so it opens no item and closes none.
+            for &place in rules {
+                self.judge((customer, event.customer_id), place, clock, Cause::Refreshed, out);
+            }
         }
     }
 
     /// Adds the event to all that is kept of the customer.
     fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
         customer.changed = true;
+        let before = customer.latest.map(|latest| latest - self.held.keeps);
         let latest = customer.latest.map_or(at, |latest| latest.max(at));
         customer.latest = Some(latest);
         customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
         customer.timeline.insert(at, record);
-        for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
+        for (held, window) in customer.windows.of(self.held.windows).iter_mut().zip(&self.set.windows) {
             if let Some(held) = held {
                 held.insert(window, at, record);
             }
@@ -190,12 +232,34 @@ impl Engine {
             customer.attributes_changed |= customer.attributes.apply(at, record);
         }
         // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
-        let horizon = latest - self.settings.history;
+        let horizon = latest - self.held.keeps;
+        self.advance_bases(customer, before, horizon);
         if customer.timeline.forget_before(horizon) {
-            for (held, window) in customer.windows.of(self.windows).iter_mut().zip(&self.set.windows) {
-                *held = held.filter(|held| !held.reaches(window, horizon));
+            for (held, window) in customer.windows.of(self.held.windows).iter_mut().zip(&self.set.windows) {
+                *held = held.take().filter(|held| !held.reaches(window, horizon));
             }
         }
+    }
+
+    /// Lets go of what was open before the horizon, but for what still keeps others from opening.
+    fn advance_bases(&self, customer: &mut Customer, before: Option<Millis>, horizon: Millis) {
+        let Some(before) = before.filter(|before| *before < horizon && !self.crowded.is_empty()) else { return };
+        let is_any = customer.timeline.chunks().first().is_some_and(|chunk| chunk.first < horizon);
+        if !is_any && customer.bases.is_empty() {
+            return;
+        }
+        let mut bases = Vec::new();
+        for Crowded { base, tracker, limit } in &self.crowded {
+            let found = customer.bases.iter().find(|found| found.tracker == *base);
+            let open = found.map_or(&[][..], |found| &found.open);
+            let events = values::moves(tracker, &customer.timeline, before - 1, horizon - 1);
+            let swept = tracker.sweep(open, events, *limit, horizon - 1);
+            let open: Vec<Opening> = swept.open_items().cloned().collect();
+            if !open.is_empty() {
+                bases.push(Base { tracker: *base, open });
+            }
+        }
+        customer.bases = bases;
     }
 
     fn concerned(&self, type_id: TypeId) -> &[usize] {
@@ -206,56 +270,61 @@ impl Engine {
     /// Judges, in the order of the rules, those named and those due by `at`.
     fn judge_concerned(
         &self,
-        customer: &mut Customer,
-        customer_id: &str,
+        (customer, customer_id): (&mut Customer, &str),
         rules: &[usize],
         at: Millis,
+        cause: Cause<'_>,
         out: &mut Vec<Transition>,
     ) {
         if customer.due().is_none_or(|due| due > at) {
             for &place in rules {
-                self.judge(customer, customer_id, place, at, out);
+                self.judge((customer, customer_id), place, at, cause, out);
             }
             return;
         }
         for (place, rule) in self.set.rules.iter().enumerate() {
-            let is_due = alert_of(customer, rule).is_some_and(|alert| alert.due.is_some_and(|due| due <= at));
-            if is_due || rules.contains(&place) {
-                self.judge(customer, customer_id, place, at, out);
+            if rules.contains(&place) {
+                self.judge((customer, customer_id), place, at, cause, out);
+            } else if is_due(customer, rule, at) {
+                self.judge((customer, customer_id), place, at, Cause::Due, out);
             }
         }
     }
 
     /// Judges one rule at one instant.
-    fn judge(&self, customer: &mut Customer, customer_id: &str, place: usize, at: Millis, out: &mut Vec<Transition>) {
-        self.judge_by(life::step, customer, customer_id, place, at, out);
-    }
-
-    fn judge_by(
+    fn judge(
         &self,
-        step: impl Fn(&Rule, AlertState, Verdict, Millis) -> (AlertState, Option<Turn>),
-        customer: &mut Customer,
-        customer_id: &str,
+        (customer, customer_id): (&mut Customer, &str),
         place: usize,
         at: Millis,
+        cause: Cause<'_>,
+        out: &mut Vec<Transition>,
+    ) {
+        let rule = &self.set.rules[place];
+        match &rule.subject {
+            Subject::Customer => self.judge_condition((customer, customer_id), place, at, cause, out),
+            Subject::Item(items) => self.judge_items((place, items), (customer, customer_id), at, cause, out),
+            Subject::Date(occasion) => self.judge_occasion((rule, occasion), (customer, customer_id), at, cause, out),
+        }
+    }
+
+    fn judge_condition(
+        &self,
+        (customer, customer_id): (&mut Customer, &str),
+        place: usize,
+        at: Millis,
+        cause: Cause<'_>,
         out: &mut Vec<Transition>,
     ) {
         let rule = &self.set.rules[place];
         let before = alert_of(customer, rule).copied().unwrap_or(AlertState::new(rule.key));
-        let lets = self.values(rule, customer, at);
-        let scope = Scope { at, lets: &lets, attributes: &customer.attributes, event: None, trigger: None };
-        let verdict = verdict::verdict(rule, &scope);
-        let (mut after, turn) = step(rule, before, verdict, at);
-        after.due = if verdict == Verdict::OutOfScope {
-            None
-        } else {
-            let is_quiet = after.phase == Phase::Inactive;
-            let matters = |value: usize| !is_quiet || self.may_raise[place][value];
-            let by_values = values::next_change(&self.set, rule, customer, &scope, matters);
-            by_values.into_iter().chain(life::next_step(rule, &after)).min()
-        };
+        let moment = Moment::now(at);
+        let look = self.look(rule, customer, moment);
+        let step = if let Cause::Change { .. } = cause { life::step_changed } else { life::step };
+        let (mut after, turn) = step(rule, before, look.verdict, at);
+        after.due = self.next_due(place, customer, &look, &after, moment);
         if let Some(turn) = turn {
-            out.push(self.transition(turn, rule, customer, customer_id, &lets, at));
+            out.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
         }
         if after != before {
             customer.changed = true;
@@ -263,32 +332,98 @@ impl Engine {
         }
     }
 
-    /// Every value of the rule's `let`, in its order.
-    fn values(&self, rule: &Rule, customer: &mut Customer, at: Millis) -> Vec<LetValue> {
-        values::values(&self.set, self.windows, rule, customer, at)
+    /// What the rule says of the customer, or of one of its items.
+    fn look(&self, rule: &Rule, customer: &mut Customer, moment: Moment<'_>) -> Look {
+        let lets = values::values(&self.set, self.held, rule, customer, moment);
+        let attributes = values::attributes(customer, self.profile, moment);
+        let trigger = trigger_of(customer, moment);
+        let scope = Scope { at: moment.at, lets: &lets, attributes: &attributes, event: None, trigger };
+        let verdict = verdict::verdict(rule, &scope);
+        Look { lets, verdict }
+    }
+
+    /// When the outcome can change next with no event arriving.
+    fn next_due(
+        &self,
+        place: usize,
+        customer: &Customer,
+        look: &Look,
+        state: &AlertState,
+        moment: Moment<'_>,
+    ) -> Option<Millis> {
+        if look.verdict == Verdict::OutOfScope {
+            return None;
+        }
+        let rule = &self.set.rules[place];
+        let trigger = trigger_of(customer, moment);
+        let attributes = &customer.attributes;
+        let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
+        let is_quiet = state.phase == Phase::Inactive;
+        let matters = |value: usize| !is_quiet || self.may_raise[place][value];
+        let by_values = values::next_change(&self.set, self.held.keeps, rule, customer, &scope, matters);
+        by_values.into_iter().chain(life::next_step(rule, state)).min()
+    }
+
+    fn item_transition(
+        &self,
+        turn: Turn,
+        rule: &Arc<Rule>,
+        of: (&Customer, &str),
+        opening: &Opening,
+        lets: &[LetValue],
+        moment: Moment<'_>,
+    ) -> Transition {
+        Transition { item: Some(opening.key.clone()), ..self.transition(turn, rule, of, lets, moment) }
     }
 
     fn transition(
         &self,
         turn: Turn,
         rule: &Arc<Rule>,
-        customer: &Customer,
-        customer_id: &str,
+        (customer, customer_id): (&Customer, &str),
         lets: &[LetValue],
-        at: Millis,
+        moment: Moment<'_>,
     ) -> Transition {
-        let details = (self.detail == Detail::Full).then(|| self.details(rule, customer, lets, at));
-        Transition { details, ..turn.into_transition(rule.clone(), customer_id, at) }
+        let details = (self.detail == Detail::Full).then(|| self.details(rule, customer, lets, moment));
+        Transition { details, ..turn.into_transition(rule.clone(), customer_id, moment.at) }
     }
 
     /// The facts behind a transition.
-    fn details(&self, rule: &Rule, customer: &Customer, lets: &[LetValue], at: Millis) -> Details {
+    fn details(&self, rule: &Rule, customer: &Customer, lets: &[LetValue], moment: Moment<'_>) -> Details {
+        let trigger = trigger_of(customer, moment);
         Details {
-            values: values::owned(lets, at),
-            customer: customer.attributes.clone(),
-            trigger: None,
-            evidence: evidence::evidence(&self.set, rule, customer, at),
+            values: values::owned(lets, moment.at),
+            trigger: trigger.map(|(record, occurred_at)| Trigger { occurred_at, record: record.bytes().into() }),
+            customer: values::attributes(customer, self.profile, moment).into_owned(),
+            evidence: evidence::evidence(&self.set, rule, self.held.keeps, customer, moment),
         }
+    }
+}
+
+/// By key, or by the limit. One whose items are open no longer than an instant crowds nobody out.
+fn crowded(set: &RuleSet, limit: usize) -> Vec<Crowded> {
+    let openings = set.openings.iter().filter(|tracker| tracker.is_keyed());
+    let openings = openings.map(|tracker| Crowded { base: tracker.key, tracker: tracker.clone(), limit: usize::MAX });
+    let rules = set.rules.iter().filter_map(|rule| match &rule.subject {
+        Subject::Item(Items { tracker, .. }) => {
+            Some(Crowded { base: u64::from(rule.key.0), tracker: tracker.clone(), limit })
+        }
+        Subject::Customer | Subject::Date(_) => None,
+    });
+    openings.chain(rules).filter(|crowded| crowded.tracker.lasts > 0).collect()
+}
+
+/// The event that opened the item that is judged, and its time.
+fn trigger_of<'c>(customer: &'c Customer, moment: Moment<'_>) -> Option<(Record<'c>, Millis)> {
+    let anchor = moment.anchor?;
+    Some((customer.timeline.find(anchor.at, anchor.event_id)?, anchor.at))
+}
+
+fn is_due(customer: &Customer, rule: &Rule, at: Millis) -> bool {
+    let is_due = |alert: &AlertState| alert.due.is_some_and(|due| due <= at);
+    match &rule.subject {
+        Subject::Item(_) => customer.items.iter().any(|item| item.alert.rule == rule.key && is_due(&item.alert)),
+        _ => alert_of(customer, rule).is_some_and(is_due),
     }
 }
 

@@ -1,44 +1,158 @@
 //! The named values of a rule at an instant, and when they change by themselves.
 
-use crate::customer::Customer;
-use crate::expr::{Expr, LetValue, Scope};
-use crate::rule::{LetSource, Rule, RuleSet, Silence};
-use crate::time::Millis;
-use crate::value::OwnedValue;
-use crate::window;
+use std::borrow::Cow;
 
-/// Every value of the rule's `let`, in its order; `windows` tells the windows of this set from those of another.
-pub fn values(set: &RuleSet, windows: u64, rule: &Rule, customer: &mut Customer, at: Millis) -> Vec<LetValue> {
+use crate::attributes::{Attribute, Attributes};
+use crate::customer::{Customer, LastSeen};
+use crate::event::{FieldName, Record, TypeId};
+use crate::expr::{AttributeRef, Expr, LetValue, Scope};
+use crate::rule::{LetSource, Rule, RuleSet, Silence, Tracker};
+use crate::time::{Duration, Millis};
+use crate::timeline::Timeline;
+use crate::tracker::Sweep;
+use crate::value::OwnedValue;
+use crate::window::{self, Anchor, HeldWindows};
+
+/// From where a customer is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    pub at: Millis,
+    /// Whether later events are known already. Then everything is as of `at` all the same, and nothing that is held helps.
+    pub is_past: bool,
+    /// The trigger of the item that is judged.
+    pub anchor: Option<Anchor<'a>>,
+}
+
+impl Moment<'_> {
+    /// Now, of the customer as a whole.
+    pub fn now(at: Millis) -> Self {
+        Self { at, is_past: false, anchor: None }
+    }
+}
+
+/// What is held of customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Tells the windows of this set from those of another.
+    pub windows: u64,
+    /// How long before a customer's latest event the earliest lies that is held.
+    pub keeps: Duration,
+}
+
+/// Every value of the rule's `let`, in its order.
+pub fn values(set: &RuleSet, held: Held, rule: &Rule, customer: &mut Customer, moment: Moment<'_>) -> Vec<LetValue> {
+    let holds = !moment.is_past && !customer.timeline.is_small();
     rule.lets
         .iter()
         .map(|named| match named.value {
             LetSource::Window(place) => {
-                let window = &set.windows[place];
-                let total = if customer.timeline.is_small() {
-                    window::total(window, &customer.timeline, at)
-                } else {
-                    let held = customer.windows.of(windows);
-                    held.resize(set.windows.len(), None);
-                    window::slide(window, &customer.timeline, &mut held[place], at)
-                };
-                LetValue::Still(OwnedValue::Number(total.value(window.aggregate)))
+                let slid = holds.then(|| hold(&mut customer.windows, held.windows, set, place));
+                let (timeline, Moment { at, anchor, .. }) = (&customer.timeline, moment);
+                LetValue::Still(window::value(&set.windows[place], timeline, slid.flatten(), at, anchor))
             }
-            LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer)),
-            LetSource::Open(_) => LetValue::Still(OwnedValue::Null),
+            LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer, moment)),
+            LetSource::Open(place) => {
+                let open = opened(&set.openings[place], customer, held.keeps, moment.at).open_count();
+                LetValue::Still(OwnedValue::Number(open as f64))
+            }
         })
         .collect()
 }
 
+fn hold<'c>(
+    windows: &'c mut HeldWindows,
+    number: u64,
+    set: &RuleSet,
+    place: usize,
+) -> Option<&'c mut Option<window::Held>> {
+    let held = windows.of(number);
+    held.resize(set.windows.len(), None);
+    held.get_mut(place)
+}
+
+/// What is open by an `open` value at `at`.
+pub fn opened(tracker: &Tracker, customer: &Customer, keeps: Duration, at: Millis) -> Sweep {
+    sweep(tracker, tracker.key, customer, keeps, usize::MAX, at)
+}
+
+/// What a tracker makes of all events up to `through`; `base` is its number among the customer's bases.
+pub fn sweep(
+    tracker: &Tracker,
+    base: u64,
+    customer: &Customer,
+    keeps: Duration,
+    limit: usize,
+    through: Millis,
+) -> Sweep {
+    let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
+    let found = customer.bases.iter().find(|found| found.tracker == base);
+    let open = found.map_or(&[][..], |found| &found.open);
+    tracker.sweep(open, moves(tracker, &customer.timeline, horizon.saturating_sub(1), through), limit, through)
+}
+
+/// The events after `after` and up to `through` that may open or close something, oldest first.
+pub fn moves<'c>(
+    tracker: &Tracker,
+    timeline: &'c Timeline,
+    after: Millis,
+    through: Millis,
+) -> impl Iterator<Item = (Millis, Record<'c>)> {
+    timeline
+        .range(after, through)
+        .filter(|entry| entry.type_id().is_some_and(|type_id| tracker.concerns(type_id)))
+        .filter_map(|entry| Some((entry.occurred_at, entry.record()?)))
+}
+
 /// The instant a silence counts from.
-fn counts_from(silence: &Silence, customer: &Customer) -> Option<Millis> {
-    let latest = customer.last_seen(silence.key).map(|seen| seen.at);
+fn counts_from(silence: &Silence, customer: &Customer, moment: Moment<'_>) -> Option<Millis> {
+    let latest = last_seen(silence, customer, moment).map(|seen| seen.at);
     latest.or(if silence.since_first_seen { customer.first_seen } else { None })
+}
+
+/// The latest event of a silence, as of the moment.
+pub fn last_seen<'c>(silence: &Silence, customer: &'c Customer, moment: Moment<'_>) -> Option<Cow<'c, LastSeen>> {
+    let known = customer.last_seen(silence.key);
+    if !moment.is_past || known.is_none_or(|seen| seen.at <= moment.at) {
+        return known.map(Cow::Borrowed);
+    }
+    let mut earlier = customer.timeline.backwards(moment.at);
+    let (at, record) = earlier.find_map(|entry| {
+        let record = entry.record()?;
+        silence.selector.select(record).map(|_| (entry.occurred_at, record))
+    })?;
+    Some(Cow::Owned(LastSeen { key: silence.key, at, event_id: record.id().into() }))
+}
+
+/// The attributes as of the moment. What is not known any more, because a later event has said otherwise and the earlier
+/// one is older than what is kept, is null.
+pub fn attributes<'c>(customer: &'c Customer, profile: TypeId, moment: Moment<'_>) -> Cow<'c, Attributes> {
+    let is_later = |attribute: &Attribute| attribute.since > moment.at;
+    if !moment.is_past || !customer.attributes.iter().any(is_later) {
+        return Cow::Borrowed(&customer.attributes);
+    }
+    let earlier = |attribute: &Attribute| {
+        let mut profiles = customer.timeline.backwards(moment.at).filter(|entry| entry.type_id() == Some(profile));
+        profiles.find_map(|entry| {
+            let record = entry.record()?;
+            let value = match &attribute.name {
+                AttributeRef::Slot(slot) => record.raw_field(*slot),
+                AttributeRef::Extra(name) => {
+                    record.fields().find(|(field, _)| *field == FieldName::Extra(name)).map(|(_, value)| value)
+                }
+            }?;
+            let value = value.value().to_owned();
+            Some(Attribute { name: attribute.name.clone(), since: entry.occurred_at, value })
+        })
+    };
+    let as_of = |attribute: &Attribute| if is_later(attribute) { earlier(attribute) } else { Some(attribute.clone()) };
+    Cow::Owned(customer.attributes.iter().filter_map(as_of).collect())
 }
 
 /// The first instant after the scope's at which a value that the rule looks at changes with no event arriving: an event
 /// enters or leaves a window, a running duration passes its bound. Windows of values that do not matter are left out.
 pub fn next_change(
     set: &RuleSet,
+    keeps: Duration,
     rule: &Rule,
     customer: &Customer,
     scope: &Scope<'_>,
@@ -47,7 +161,12 @@ pub fn next_change(
     let lets = rule.lets.iter().enumerate().filter(|(place, _)| matters(*place));
     let windows = lets.filter_map(|(_, named)| match named.value {
         LetSource::Window(place) => window::next_change(&set.windows[place], &customer.timeline, scope.at),
-        LetSource::Silence(_) | LetSource::Open(_) => None,
+        LetSource::Open(place) => {
+            let tracker = &set.openings[place];
+            let sweep = opened(tracker, customer, keeps, scope.at);
+            sweep.open_items().map(|opening| tracker.end_of(opening.at)).min()
+        }
+        LetSource::Silence(_) => None,
     });
     let flips = rule.conditions().filter_map(|condition: &Expr| condition.next_flip(scope));
     windows.chain(flips).min()

@@ -2,7 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tocsin_core::customer::{Base, Firing, Item, Ledger};
 use tocsin_core::event::RecordWriter;
+use tocsin_core::tracker::Opening;
 
 use super::*;
 
@@ -50,6 +52,36 @@ fn timeline(events: &[(Millis, u16)]) -> Timeline {
     timeline
 }
 
+fn item() -> impl Strategy<Value = Item> {
+    (instant(), "[a-z]{0,5}", proptest::option::of("[a-z]{0,5}"), alert(), any::<bool>()).prop_map(
+        |(at, event_id, key, alert, is_judged)| {
+            let opening =
+                Opening { key: key.unwrap_or_else(|| event_id.clone()).into(), at, event_id: event_id.into() };
+            Item { opening, alert, is_judged }
+        },
+    )
+}
+
+fn ledger() -> impl Strategy<Value = Ledger> {
+    let firing = ("[a-z]{0,5}", instant(), any::<u32>());
+    let firing = firing.prop_map(|(item, at, refire)| Firing { item: item.into(), at, refire });
+    let passed = (instant(), "[a-z]{0,5}".prop_map(String::into_boxed_str));
+    let lists = (vec(firing, 0..3), vec(passed, 0..3), vec(any::<i32>(), 0..3));
+    (any::<u32>(), proptest::option::of(instant()), lists).prop_map(|(rule, gate, (firings, passed, dates))| Ledger {
+        rule: RuleKey(rule),
+        gate,
+        firings,
+        passed,
+        dates,
+    })
+}
+
+fn base() -> impl Strategy<Value = Base> {
+    let opening = ("[a-z]{0,5}", instant(), "[a-z]{0,5}");
+    let opening = opening.prop_map(|(key, at, event_id)| Opening { key: key.into(), at, event_id: event_id.into() });
+    (any::<u64>(), vec(opening, 0..3)).prop_map(|(tracker, open)| Base { tracker, open })
+}
+
 fn customer() -> impl Strategy<Value = Customer> {
     let seen = (any::<u64>(), instant(), "[a-z]{0,9}").prop_map(|(key, at, event_id)| LastSeen {
         key,
@@ -59,17 +91,23 @@ fn customer() -> impl Strategy<Value = Customer> {
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()), proptest::option::of(instant()));
     let events = prop_oneof![vec((instant(), any::<u16>()), 0..20), vec((instant(), any::<u16>()), 100..300)];
     let generation = prop_oneof![Just(0), any::<i64>()];
-    (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), vec(alert(), 0..6), events).prop_map(
-        |((latest, first_seen, armed), generation, attributes, silences, alerts, events)| Customer {
-            latest,
-            first_seen,
-            armed,
-            generation,
-            attributes: attributes.into_iter().collect(),
-            silences,
-            alerts,
-            timeline: timeline(&events),
-            ..Customer::default()
+    let rules = (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3));
+    (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), rules, events).prop_map(
+        |((latest, first_seen, armed), generation, attributes, silences, (alerts, items, ledgers, bases), events)| {
+            Customer {
+                items,
+                ledgers,
+                bases,
+                latest,
+                first_seen,
+                armed,
+                generation,
+                attributes: attributes.into_iter().collect(),
+                silences,
+                alerts,
+                timeline: timeline(&events),
+                ..Customer::default()
+            }
         },
     )
 }
@@ -93,7 +131,8 @@ fn position() -> impl Strategy<Value = Position> {
     let drained = (proptest::option::of((instant(), text())), any::<bool>());
     let judged = || proptest::option::of(".{1,12}".prop_map(String::into_boxed_str));
     let sweep = (proptest::option::of(instant()), judged()).prop_map(|(watermark, judged)| Sweep { watermark, judged });
-    let rules = (any::<i64>(), proptest::option::of(sweep), text());
+    let gates = vec((any::<u32>().prop_map(RuleKey), instant()), 0..3);
+    let rules = (any::<i64>(), proptest::option::of(sweep), text(), gates);
     (read, drained, (any::<i64>(), any::<i64>()), rules, any::<u64>()).prop_map(
         |((inputs, watermark), (drained, draining), (journal_offset, journal_sequence), rules, context)| Position {
             inputs,
@@ -104,6 +143,7 @@ fn position() -> impl Strategy<Value = Position> {
             journal_sequence,
             generation: rules.0,
             sweep: rules.1,
+            gates: rules.3,
             rules: rules.2,
             context,
         },
@@ -249,6 +289,7 @@ fn the_formats_are_what_they_were() {
         journal_sequence: 12,
         generation: 3,
         sweep: Some(Sweep { watermark: Some(4), judged: Some("c".into()) }),
+        gates: Vec::new(),
         rules: "ab".into(),
         context: 0x0102_0304_0506_0708,
     };

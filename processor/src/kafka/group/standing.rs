@@ -46,5 +46,6 @@ mod tests {
         check("m", (3, "m"), (4, "m"), false, false);
         check("m", (4, "n"), (4, "n"), false, false);
         check("", (3, "m"), (3, "m"), false, false);
+        check("", (3, ""), (3, ""), false, false);
     }
 }

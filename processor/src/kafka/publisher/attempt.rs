@@ -216,3 +216,6 @@ impl<'a, P: Producer> Attempt<'a, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
