@@ -20,6 +20,7 @@ use crate::alert::{Reason, Transition};
 use crate::customer::{AlertState, Customer, Item, Ledger, Phase};
 use crate::rule::{Items, Rule, RuleKey, Tracker};
 use crate::time::Millis;
+use crate::timeline::Timeline;
 use crate::tracker::{End, Move, Opening, Sweep};
 use crate::window::Anchor;
 
@@ -33,6 +34,15 @@ enum Step {
     End { item: Item, end: End },
     /// Judged as of the instant at which it runs out, then forgotten.
     Once(Opening),
+}
+
+impl Step {
+    fn opening(&self) -> &Opening {
+        match self {
+            Self::Keep(item) | Self::Judge { item, .. } | Self::End { item, .. } => &item.opening,
+            Self::Once(opening) => opening,
+        }
+    }
 }
 
 impl Engine {
@@ -68,7 +78,7 @@ impl Engine {
             if items.judged_once {
                 resume_once(rule.key, &items.tracker, &sweep, &held, &mut ledger, cause)
             } else {
-                resume(rule.key, &sweep, &held)
+                resume(rule.key, &customer.timeline, &sweep, &held)
             }
         } else {
             self.step_forward((rule.key, items), &held, &mut ledger, moves, now, cause)
@@ -278,7 +288,7 @@ fn begin(rule: RuleKey, items: &Items, opening: Opening, now: Millis) -> Option<
 }
 
 /// Finds the items that were open again in a new sweep: each by its trigger, which may by now be one that came second.
-fn resume(rule: RuleKey, sweep: &Sweep, held: &[Item]) -> Vec<Step> {
+fn resume(rule: RuleKey, timeline: &Timeline, sweep: &Sweep, held: &[Item]) -> Vec<Step> {
     let mut left: BTreeMap<(Millis, &str), &Item> =
         held.iter().map(|item| ((item.opening.at, &*item.opening.event_id), item)).collect();
     let mut steps = Vec::new();
@@ -297,10 +307,23 @@ fn resume(rule: RuleKey, sweep: &Sweep, held: &[Item]) -> Vec<Step> {
             (None, Some(_)) => {}
         }
     }
-    // Pushed out by the limit.
-    steps.extend(left.into_values().map(|item| (item.opening.at, Step::End { item: item.clone(), end: End::RanOut })));
-    steps.sort_by_key(|(at, _)| *at);
+    // Pushed out by the limit; among those of one instant each where it stood.
+    for item in held.iter().filter(|item| left.contains_key(&(item.opening.at, &*item.opening.event_id))) {
+        let step = Step::End { item: item.clone(), end: End::RanOut };
+        let arrival = arrival(timeline, item.opening.at, &item.opening.event_id);
+        let is_earlier = |(at, other): &(Millis, Step)| {
+            let opening = other.opening();
+            (*at, self::arrival(timeline, *at, &opening.event_id)) < (item.opening.at, arrival)
+        };
+        let place = steps.partition_point(is_earlier);
+        steps.insert(place, (item.opening.at, step));
+    }
     steps.into_iter().map(|(_, step)| step).collect()
+}
+
+/// Which of the events at an instant it is, by arrival.
+fn arrival(timeline: &Timeline, at: Millis, event_id: &str) -> Option<usize> {
+    timeline.range(at - 1, at).position(|entry| entry.record().is_some_and(|record| record.id() == event_id))
 }
 
 /// The same for items that are judged once. A trigger has been judged unless it is known to wait, or to have been passed over.
