@@ -15,7 +15,7 @@ use model::{BASE_MS, Case, Part, SPOKEN, compare, coverage_required, event, gene
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-const DEFAULT_CASES: u64 = 20_000;
+const DEFAULT_CASES: u64 = 15_000;
 const DEFAULT_SEED: u64 = 2_026_000_000;
 /// Fewer cases than this say nothing on what the generator reaches.
 const TELLING_CASES: u64 = 10_000;
