@@ -8,7 +8,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tocsin_core::alert::{Severity, Transition, TransitionKind};
+use tocsin_core::alert::{Judged, Severity, TransitionKind};
 use tocsin_core::engine::{Detail, Engine, Outcome, Settings as EngineSettings};
 use tocsin_core::event::Event;
 use tocsin_core::partition::{Drained, InForce, Partition, Taken, TimeSettings};
@@ -77,6 +77,8 @@ pub struct Summary {
     pub customers: usize,
     /// Transitions by rule id, kind and severity.
     pub alerts: BTreeMap<(Box<str>, TransitionKind, Severity), u64>,
+    /// Triggers that opened no item, because the customer held as many as may be, by rule id.
+    pub items_refused: BTreeMap<Box<str>, u64>,
     pub elapsed: Duration,
 }
 
@@ -150,7 +152,7 @@ struct Run<'a, W> {
     decoder: Decoder,
     settings: &'a Settings,
     partitions: Vec<(Partition, Cache<MemoryStore>)>,
-    transitions: Vec<Transition>,
+    judged: Judged,
     record: Vec<u8>,
     output: &'a mut W,
     summary: Summary,
@@ -166,7 +168,7 @@ impl<'a, W: Write> Run<'a, W> {
             decoder: Decoder::new(schemas),
             settings,
             partitions: (0..settings.partitions.max(1)).map(|_| partition()).collect(),
-            transitions: Vec::new(),
+            judged: Judged::default(),
             record: Vec::new(),
             output,
             summary: Summary::default(),
@@ -189,7 +191,7 @@ impl<'a, W: Write> Run<'a, W> {
         let place = place(self.settings, &event);
         let (partition, cache) = &mut self.partitions[place];
         let rules = InForce::steady(&self.engine);
-        let taken = partition.take(rules, &self.settings.time, cache, &event, None, &mut self.transitions)?;
+        let taken = partition.take(rules, &self.settings.time, cache, &event, None, &mut self.judged)?;
         if let Taken::Judged(outcome) = taken {
             *self.summary.outcomes.entry(outcome).or_default() += 1;
         }
@@ -199,7 +201,7 @@ impl<'a, W: Write> Run<'a, W> {
     fn drain(&mut self, place: usize) -> Result<(), BacktestError> {
         loop {
             let (partition, cache) = &mut self.partitions[place];
-            let drained = partition.drain(InForce::steady(&self.engine), cache, 10_000, &mut self.transitions)?;
+            let drained = partition.drain(InForce::steady(&self.engine), cache, 10_000, &mut self.judged)?;
             self.write()?;
             if drained == Drained::Done {
                 return Ok(());
@@ -208,7 +210,10 @@ impl<'a, W: Write> Run<'a, W> {
     }
 
     fn write(&mut self) -> Result<(), BacktestError> {
-        for transition in self.transitions.drain(..) {
+        for rule in self.judged.refused.drain(..) {
+            *self.summary.items_refused.entry(rule.id.clone()).or_default() += 1;
+        }
+        for transition in self.judged.transitions.drain(..) {
             let key = (transition.rule.id.clone(), transition.kind, transition.severity);
             *self.summary.alerts.entry(key).or_default() += 1;
             if self.settings.records {

@@ -42,6 +42,14 @@ impl Severity {
     }
 }
 
+/// What judging has brought, in its order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    pub transitions: Vec<Transition>,
+    /// Rules of which an event has opened no item, because the customer holds as many as may be. Each once an event.
+    pub refused: Vec<Arc<Rule>>,
+}
+
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TransitionKind {

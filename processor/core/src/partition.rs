@@ -12,7 +12,7 @@
 //! While a sweep is under way, those are adopted whom it has passed or who carry the partition's generation number. Whom it
 //! passes without any change, it leaves as they are in the store, with an old number. Without a sweep all are adopted.
 
-use crate::alert::Transition;
+use crate::alert::Judged;
 use crate::customer::{Customer, Ledger};
 use crate::engine::{Change, Engine, Outcome};
 use crate::event::Event;
@@ -160,7 +160,7 @@ impl Partition {
         rules: InForce<'_>,
         states: &mut S,
         budget: usize,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Result<Swept, S::Error> {
         for _ in 0..budget {
             let Some(sweep) = &self.sweep else { return Ok(Swept::Done) };
@@ -183,7 +183,7 @@ impl Partition {
         rules: InForce<'_>,
         states: &mut S,
         last: &str,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Result<(), S::Error> {
         while let Some(sweep) = &mut self.sweep
             && !sweep.has_passed(last)
@@ -202,7 +202,7 @@ impl Partition {
         rules: InForce<'_>,
         states: &mut S,
         customer_id: Box<str>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Result<(), S::Error> {
         let customer = states.customer(&customer_id)?;
         let unwritten = std::mem::take(&mut customer.changed);
@@ -224,13 +224,7 @@ impl Partition {
 
     /// Adopts a customer whom the sweep has not reached yet, and judges what the new rules have made due since. The caller
     /// sets the timer for what comes later.
-    fn adopt_customer(
-        &self,
-        rules: InForce<'_>,
-        customer: &mut Customer,
-        customer_id: &str,
-        out: &mut Vec<Transition>,
-    ) {
+    fn adopt_customer(&self, rules: InForce<'_>, customer: &mut Customer, customer_id: &str, out: &mut Judged) {
         let Some(sweep) = &self.sweep else { return };
         if customer.generation == self.generation || sweep.has_passed(customer_id) {
             return;
@@ -262,7 +256,7 @@ impl Partition {
         states: &mut S,
         event: &Event<'_>,
         recorded_at: Option<Millis>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Result<Taken, S::Error> {
         if recorded_at.is_some_and(|recorded_at| event.occurred_at > recorded_at + settings.max_future_skew) {
             return Ok(Taken::Future);
@@ -293,7 +287,7 @@ impl Partition {
         rules: InForce<'_>,
         states: &mut S,
         budget: usize,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Result<Drained, S::Error> {
         let Some(watermark) = self.watermark else { return Ok(Drained::Done) };
         for _ in 0..budget {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use crate::alert::{Severity, Transition};
+use crate::alert::{Judged, Severity, Transition};
 use crate::customer::Customer;
 use crate::engine::{Detail, Engine, Settings};
 use crate::event::{Catalog, Event, Record, RecordWriter, TypeId, stable_hash};
@@ -157,16 +157,16 @@ impl Stage {
         let mut writer = RecordWriter::default();
         self.taken += 1;
         let record = written(&mut writer, Catalog::type_id(name), &format!("e{}", self.taken));
-        let (event, mut out) = (Event { customer_id, occurred_at: at, record }, vec![]);
+        let (event, mut out) = (Event { customer_id, occurred_at: at, record }, Judged::default());
         self.partition.take(rules, &settings, &mut self.states, &event, None, &mut out).unwrap();
         while self.partition.drain(rules, &mut self.states, 1, &mut out).unwrap() == Drained::More {}
-        told(&out)
+        told(&out.transitions)
     }
 
     pub fn sweep(&mut self, rules: InForce<'_>, budget: usize) -> (Swept, Vec<String>) {
-        let mut out = vec![];
+        let mut out = Judged::default();
         let swept = self.partition.sweep(rules, &mut self.states, budget, &mut out).unwrap();
-        (swept, told(&out))
+        (swept, told(&out.transitions))
     }
 
     pub fn customer(&mut self, id: &str) -> &mut Customer {

@@ -2,7 +2,8 @@
 //!
 //! The timeline is a list of chunks. Only the last one, the *tail*, grows at its end; a full tail is *sealed* and a
 //! new one begun. A late event is inserted where it belongs and changes one chunk, so a customer with a million events
-//! costs no more to write than one with ten. In memory a chunk is the bytes that go to disk.
+//! costs no more to write than one with ten. In memory a chunk is the bytes that go to disk. A sealed chunk is found by its
+//! row's key, which is in the order of time: there is no index to be written beside it.
 //!
 //! Layout of a chunk: for each event `length: varint | time: zigzag varint, ms from the chunk's base | record`, where
 //! `length` covers what follows it.
@@ -37,13 +38,19 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Where a chunk stands among the customer's rows: its base, and its rank among those of the same.
+pub type ChunkKey = (Millis, u32);
+
 /// A run of neighbouring events.
+///
+/// Events of one instant stand in one chunk, or in several that hold nothing else before the last; so chunks keep their
+/// order when it is told by (`base`, `rank`) alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Its place among the customer's rows; never used twice.
-    pub number: u32,
-    /// What the times in `bytes` are counted from.
+    /// What the times in `bytes` are counted from; with `rank` its place among the customer's rows. Never changes.
     pub base: Millis,
+    /// Tells chunks of one base apart.
+    pub rank: u32,
     pub first: Millis,
     pub last: Millis,
     pub events: usize,
@@ -53,14 +60,14 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    fn new(number: u32, base: Millis) -> Self {
-        Self { number, base, first: base, last: base, events: 0, bytes: Vec::new(), changed: true }
+    fn new((base, rank): ChunkKey) -> Self {
+        Self { base, rank, first: base, last: base, events: 0, bytes: Vec::new(), changed: true }
     }
 
     /// A chunk from its row, if the bytes are one: every record readable, times in order.
     #[must_use]
-    pub fn unpack(number: u32, base: Millis, bytes: Vec<u8>) -> Option<Self> {
-        let mut chunk = Self { number, base, first: base, last: base, events: 0, bytes, changed: false };
+    pub fn unpack((base, rank): ChunkKey, bytes: Vec<u8>) -> Option<Self> {
+        let mut chunk = Self { base, rank, first: base, last: base, events: 0, bytes, changed: false };
         let mut entries = chunk.entries();
         let (mut events, mut first, mut last) = (0, None, Millis::MIN);
         for entry in entries.by_ref() {
@@ -79,6 +86,12 @@ impl Chunk {
         Some(chunk)
     }
 
+    /// Its place among the customer's rows.
+    #[must_use]
+    pub fn key(&self) -> ChunkKey {
+        (self.base, self.rank)
+    }
+
     /// The events, oldest first.
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
@@ -87,16 +100,12 @@ impl Chunk {
 
     /// Puts an event behind all that are not later than it.
     fn insert(&mut self, occurred_at: Millis, record: &[u8]) {
-        let mut packed = Vec::with_capacity(record.len() + 12);
-        let mut time = Vec::with_capacity(10);
-        varint::put_signed(&mut time, occurred_at - self.base);
-        varint::put(&mut packed, (time.len() + record.len()) as u64);
-        packed.extend_from_slice(&time);
-        packed.extend_from_slice(record);
         if self.events == 0 || occurred_at >= self.last {
-            self.bytes.extend_from_slice(&packed);
+            pack(&mut self.bytes, occurred_at - self.base, record);
         } else {
             let place = self.place_after(occurred_at);
+            let mut packed = Vec::with_capacity(record.len() + 12);
+            pack(&mut packed, occurred_at - self.base, record);
             self.bytes.splice(place..place, packed);
         }
         self.first = if self.events == 0 { occurred_at } else { self.first.min(occurred_at) };
@@ -118,24 +127,27 @@ impl Chunk {
         place
     }
 
-    /// Moves the later half into a new chunk.
-    fn split(&mut self, number: u32) -> Self {
-        let mut entries = self.entries();
-        let keep = self.events / 2;
-        let last_kept = entries.by_ref().take(keep).last().map_or(self.first, |entry| entry.occurred_at);
-        let place = self.bytes.len() - entries.reader.rest().len();
-        let first_moved = entries.clone().next().map_or(self.last, |entry| entry.occurred_at);
-        let later = Self {
-            number,
-            base: self.base,
-            first: first_moved,
-            last: self.last,
-            events: self.events - keep,
-            bytes: self.bytes.split_off(place),
-            changed: true,
-        };
-        (self.last, self.events, self.changed) = (last_kept, keep, true);
-        later
+    fn is_one_instant(&self) -> bool {
+        self.first == self.last
+    }
+
+    /// Cuts it in two, near the middle and never within an instant unless there is but one. Returns the earlier and the
+    /// later part; one of them keeps the place, so that no other chunk comes to stand between them.
+    fn split(self) -> (Self, Self) {
+        let times: Vec<Millis> = self.entries().map(|entry| entry.occurred_at).collect();
+        let middle = times.len() / 2;
+        let borders = (1..times.len()).filter(|place| times[place - 1] < times[*place]);
+        let place = borders.min_by_key(|place| place.abs_diff(middle)).unwrap_or(middle);
+        let (first, cut) = (times[0], times[place]);
+        let rank = if cut == self.base { self.rank + 1 } else { 0 };
+        let (earlier_key, later_key) =
+            if self.is_one_instant() || cut > self.base { (self.key(), (cut, rank)) } else { ((first, 0), self.key()) };
+        let (mut earlier, mut later) = (Self::new(earlier_key), Self::new(later_key));
+        for (number, entry) in self.entries().enumerate() {
+            let half = if number < place { &mut earlier } else { &mut later };
+            half.insert(entry.occurred_at, entry.bytes);
+        }
+        (earlier, later)
     }
 
     /// Drops the events before `horizon` from a tail.
@@ -148,6 +160,12 @@ impl Chunk {
         self.first = first.unwrap_or(self.last);
         self.changed = true;
     }
+}
+
+fn pack(out: &mut Vec<u8>, time: Millis, record: &[u8]) {
+    varint::put(out, (varint::signed_len(time) + record.len()) as u64);
+    varint::put_signed(out, time);
+    out.extend_from_slice(record);
 }
 
 /// Iterator over the events of a chunk.
@@ -173,7 +191,7 @@ impl<'a> Iterator for Entries<'a> {
 pub struct Timeline {
     chunks: Vec<Chunk>,
     /// Rows of chunks that are gone, to be deleted with the next write.
-    dropped: Vec<u32>,
+    dropped: Vec<ChunkKey>,
 }
 
 impl Timeline {
@@ -185,26 +203,21 @@ impl Timeline {
 
     /// Adds an event behind all that are not later than it.
     pub fn insert(&mut self, occurred_at: Millis, record: Record<'_>) {
-        if self.chunks.last().is_none_or(|tail| tail.events >= SEALED_EVENTS && tail.last <= occurred_at) {
-            let number = self.next_number();
-            self.chunks.push(Chunk::new(number, occurred_at));
+        let is_full = |tail: &Chunk| {
+            tail.events >= SEALED_EVENTS
+                && (tail.last < occurred_at || (tail.last == occurred_at && tail.is_one_instant()))
+        };
+        if self.chunks.last().is_none_or(is_full) {
+            let same = self.chunks.last().filter(|tail| tail.base == occurred_at);
+            let rank = same.map_or(0, |tail| tail.rank + 1);
+            self.chunks.push(Chunk::new((occurred_at, rank)));
         }
         let place = self.chunks.partition_point(|chunk| chunk.first <= occurred_at).saturating_sub(1);
         self.chunks[place].insert(occurred_at, record.bytes());
         if self.chunks[place].events >= SPLIT_EVENTS {
-            let number = self.next_number();
-            let later = self.chunks[place].split(number);
-            self.chunks.insert(place + 1, later);
+            let whole = self.chunks.remove(place);
+            self.chunks.splice(place..place, <[Chunk; 2]>::from(whole.split()));
         }
-    }
-
-    fn next_number(&self) -> u32 {
-        self.chunks
-            .iter()
-            .map(|chunk| chunk.number)
-            .chain(self.dropped.iter().copied())
-            .max()
-            .map_or(0, |highest| highest + 1)
     }
 
     /// The event with this time and id, if it is held.
@@ -226,7 +239,7 @@ impl Timeline {
             return false;
         }
         let whole = self.chunks.iter().take_while(|chunk| chunk.last < horizon).count();
-        self.dropped.extend(self.chunks.drain(..whole).map(|chunk| chunk.number));
+        self.dropped.extend(self.chunks.drain(..whole).map(|chunk| chunk.key()));
         let mut gone = whole > 0;
         if let [tail] = self.chunks.as_mut_slice()
             && tail.first < horizon
@@ -282,7 +295,7 @@ impl Timeline {
 
     /// The rows to delete since the last call, and marks every sealed chunk as written. The tail has no row of its own
     /// and so goes on to differ from it until it is sealed and written.
-    pub fn written(&mut self) -> Vec<u32> {
+    pub fn written(&mut self) -> Vec<ChunkKey> {
         if let Some((_tail, sealed)) = self.chunks.split_last_mut() {
             for chunk in sealed {
                 chunk.changed = false;
@@ -300,6 +313,10 @@ mod tests {
     fn record(writer: &mut RecordWriter, id: usize) -> Record<'_> {
         writer.begin(1, &id.to_string());
         writer.record().unwrap()
+    }
+
+    fn keys(timeline: &Timeline) -> Vec<ChunkKey> {
+        timeline.chunks().iter().map(Chunk::key).collect()
     }
 
     /// Inserts at the given times and holds the timeline against a sorted list.
@@ -321,13 +338,11 @@ mod tests {
         let backwards = model.iter().rev().filter(|(time, _)| *time <= high).copied().collect::<Vec<_>>();
         assert_eq!(timeline.backwards(high).map(held).collect::<Vec<_>>(), backwards);
         for chunk in timeline.chunks() {
-            let again = Chunk::unpack(chunk.number, chunk.base, chunk.bytes.clone()).unwrap();
+            let again = Chunk::unpack(chunk.key(), chunk.bytes.clone()).unwrap();
             assert_eq!(Chunk { changed: true, ..again }, *chunk);
         }
-        let mut numbers: Vec<_> = timeline.chunks().iter().map(|chunk| chunk.number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        assert_eq!(numbers.len(), timeline.chunks().len());
+        // Read back in the order of their keys they are the same timeline.
+        assert!(timeline.chunks().is_sorted_by(|a, b| a.key() < b.key()), "{:?}", keys(&timeline));
         assert!(times.iter().enumerate().all(|(id, &time)| timeline.contains(time, &id.to_string())));
         assert!(!timeline.contains(times[0], "nobody"));
     }
@@ -340,6 +355,28 @@ mod tests {
         check(&(0..500).map(|i| i * 7919 % 211).collect::<Vec<_>>());
         check(&[9; 200]);
         check(&(0..400).map(|i| if i % 3 == 0 { 50 } else { i / 2 }).collect::<Vec<_>>());
+    }
+
+    /// Many at one instant, and then others before it, after it and at it again: whatever is split, the order holds.
+    #[test]
+    fn chunks_of_one_instant_keep_their_order() {
+        let mut state = 7_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..300 {
+            let (spread, crowd) = (1 + random(40), random(6));
+            let mut times: Vec<Millis> = Vec::new();
+            for _ in 0..=random(5) {
+                let instant = random(spread) as Millis;
+                let length = random(400);
+                times.extend((0..length).map(|_| if random(6) < crowd { instant } else { random(spread) as Millis }));
+            }
+            if !times.is_empty() {
+                check(&times);
+            }
+        }
     }
 
     #[test]
@@ -370,6 +407,6 @@ mod tests {
             (195..200).collect::<Vec<_>>()
         );
         assert!(!timeline.forget_before(195));
-        assert_eq!(timeline.written(), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(timeline.written(), [0, 32, 64, 96, 128, 160].map(|base| (base, 0)));
     }
 }

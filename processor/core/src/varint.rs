@@ -14,6 +14,13 @@ pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
+/// Bytes that [`put_signed`] appends.
+#[must_use]
+pub fn signed_len(value: i64) -> usize {
+    let raw = ((value << 1) ^ (value >> 63)) as u64;
+    (64 - (raw | 1).leading_zeros() as usize).div_ceil(7)
+}
+
 /// Appends the length of `bytes`, then `bytes`.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
@@ -100,6 +107,7 @@ mod tests {
         for value in [0, 1, -1, 63, 64, -64, -65, i64::MAX, i64::MIN, 1_700_000_000_000] {
             let mut bytes = Vec::new();
             put_signed(&mut bytes, value);
+            assert_eq!(signed_len(value), bytes.len());
             let mut reader = Reader::new(&bytes);
             assert_eq!(reader.signed(), Some(value));
             assert!(reader.is_empty());

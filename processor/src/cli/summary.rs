@@ -30,6 +30,9 @@ pub fn text(summary: &Summary) -> String {
     if summary.ignored_fields > 0 {
         line(&mut out, "ignored fields", &summary.ignored_fields.to_string());
     }
+    for (rule, count) in &summary.items_refused {
+        line(&mut out, "refused items", &format!("{count} {rule} (--max-open-items)"));
+    }
     refused(&mut out, summary);
     alerts(&mut out, summary);
     out

@@ -4,13 +4,14 @@
 //! column     key                                                     value
 //! customers  tenant u8 | id length u16 | id | 0                      head and tail
 //!            tenant u8 | id length u16 | id | 1                      attributes
-//!            tenant u8 | id length u16 | id | 2 | chunk number u32   sealed chunk
-//! timers     instant u64 (sign flipped) | tenant u8 | id             empty
+//!            tenant u8 | id length u16 | id | 2 | base | rank u32   sealed chunk
+//! timers     instant | tenant u8 | id                                empty
 //! meta       "position"                                              see [`Position`]
 //!            "catalog"                                               the event types, as JSON
 //! ```
 //!
-//! Fixed-width integers in keys are big endian, so that timers sort by (instant, customer). Every value opens with a
+//! Instants in keys, a chunk's base among them, are u64 with the sign flipped; all integers there are big endian, so that
+//! timers sort by (instant, customer) and a customer's chunks by time. The head only says how many there are. Every value opens with a
 //! format byte and a schema version. Formats are only ever added; fields inside records name themselves by slots that are
 //! never reused, so a row written under an older schema set reads the same under a newer one.
 
@@ -22,7 +23,7 @@ use tocsin_core::expr::AttributeRef;
 use tocsin_core::partition::Sweep;
 use tocsin_core::rule::RuleKey;
 use tocsin_core::time::Millis;
-use tocsin_core::timeline::{Chunk, Timeline};
+use tocsin_core::timeline::{Chunk, ChunkKey, Timeline};
 use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
 
@@ -31,7 +32,7 @@ mod items;
 
 pub use check::RowChecker;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Version of the shipped layout of event types; raised when one gains a field.
 const SCHEMA_VERSION: u64 = 1;
 /// Customers of the one tenant there is.
@@ -63,10 +64,32 @@ pub fn attributes_key(customer_id: &str) -> Vec<u8> {
 
 /// Key of a sealed chunk.
 #[must_use]
-pub fn chunk_key(customer_id: &str, number: u32) -> Vec<u8> {
+pub fn chunk_key(customer_id: &str, (base, rank): ChunkKey) -> Vec<u8> {
     let mut key = customer_key(customer_id, CHUNK);
-    key.extend_from_slice(&number.to_be_bytes());
+    key.extend_from_slice(&sortable(base));
+    key.extend_from_slice(&rank.to_be_bytes());
     key
+}
+
+/// Keys before all of a customer's chunks, and behind them.
+#[must_use]
+pub fn chunk_keys(customer_id: &str) -> [Vec<u8>; 2] {
+    [CHUNK, CHUNK + 1].map(|kind| customer_key(customer_id, kind))
+}
+
+/// What is behind the customer's part of a chunk's key.
+fn read_chunk_key(rest: &[u8]) -> Option<ChunkKey> {
+    let (base, rank) = rest.split_at_checked(8)?;
+    Some((unsortable(base.try_into().ok()?), u32::from_be_bytes(rank.try_into().ok()?)))
+}
+
+/// The bytes of an instant that sort as it does.
+fn sortable(at: Millis) -> [u8; 8] {
+    (at as u64 ^ (1 << 63)).to_be_bytes()
+}
+
+fn unsortable(bytes: [u8; 8]) -> Millis {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)) as Millis
 }
 
 fn customer_key(customer_id: &str, kind: u8) -> Vec<u8> {
@@ -90,7 +113,8 @@ pub fn read_customer_key(key: &[u8]) -> Result<(&str, bool), DamagedRow> {
         let (customer_id, rest) = reader.rest().split_at_checked(length)?;
         let is_head = match rest {
             [HEAD] => true,
-            [ATTRIBUTES] | [CHUNK, _, _, _, _] => false,
+            [ATTRIBUTES] => false,
+            [CHUNK, rest @ ..] => read_chunk_key(rest).map(|_| false)?,
             _ => return None,
         };
         Some((std::str::from_utf8(customer_id).ok()?, is_head))
@@ -108,7 +132,7 @@ pub fn customer_end(customer_id: &str) -> Vec<u8> {
 #[must_use]
 pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(customer_id.len() + 9);
-    key.extend_from_slice(&(at as u64 ^ (1 << 63)).to_be_bytes());
+    key.extend_from_slice(&sortable(at));
     key.push(TENANT);
     key.extend_from_slice(customer_id.as_bytes());
     key
@@ -121,7 +145,7 @@ pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
 pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
     let mut reader = Reader::new(key);
     let mut read = || {
-        let at = (u64::from_be_bytes(reader.array()?) ^ (1 << 63)) as Millis;
+        let at = unsortable(reader.array()?);
         reader.byte().filter(|tenant| *tenant == TENANT)?;
         Some((at, std::str::from_utf8(reader.rest()).ok()?.into()))
     };
@@ -182,16 +206,9 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
         None => (None, &[][..]),
     };
     varint::put(&mut out, sealed.len() as u64);
-    for chunk in sealed {
-        varint::put(&mut out, u64::from(chunk.number));
-        varint::put_signed(&mut out, chunk.base);
-        varint::put_signed(&mut out, chunk.first - chunk.base);
-        varint::put_signed(&mut out, chunk.last - chunk.first);
-        varint::put(&mut out, chunk.events as u64);
-    }
     if let Some(tail) = tail {
-        varint::put(&mut out, u64::from(tail.number));
         varint::put_signed(&mut out, tail.base);
+        varint::put(&mut out, u64::from(tail.rank));
         out.extend_from_slice(&tail.bytes);
     }
     out
@@ -202,8 +219,8 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
 pub struct Head {
     pub customer: Customer,
     pub has_attributes: bool,
-    /// Numbers and bases of the sealed chunks, oldest first; they go before the tail.
-    pub sealed: Vec<(u32, Millis)>,
+    /// How many sealed chunks there are; they go before the tail.
+    pub sealed: u64,
     pub tail: Option<Chunk>,
 }
 
@@ -243,18 +260,13 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     if flags & HAS_BASES != 0 {
         customer.bases = items::read_bases(&mut reader)?;
     }
-    let mut sealed = Vec::new();
-    for _ in 0..reader.unsigned()? {
-        let chunk = (u32::try_from(reader.unsigned()?).ok()?, reader.signed()?);
-        let (_first, _last, _events) = (reader.signed()?, reader.signed()?, reader.unsigned()?);
-        sealed.push(chunk);
-    }
+    let sealed = reader.unsigned()?;
     let tail = if reader.is_empty() {
         None
     } else {
-        let (number, base) = (u32::try_from(reader.unsigned()?).ok()?, reader.signed()?);
+        let key = (reader.signed()?, u32::try_from(reader.unsigned()?).ok()?);
         // The tail has no row of its own yet.
-        Some(Chunk { changed: true, ..Chunk::unpack(number, base, reader.rest().to_vec())? })
+        Some(Chunk { changed: true, ..Chunk::unpack(key, reader.rest().to_vec())? })
     };
     Some(Head { customer, has_attributes, sealed, tail })
 }
@@ -267,20 +279,29 @@ pub fn write_chunk(chunk: &Chunk) -> Vec<u8> {
     out
 }
 
-/// Reads what [`write_chunk`] wrote.
+/// Reads what [`write_chunk`] wrote; `key` is the row's whole key.
 ///
 /// # Errors
-/// If the bytes are not a chunk.
-pub fn read_chunk(number: u32, base: Millis, bytes: &[u8]) -> Result<Chunk, DamagedRow> {
-    let chunk = open(bytes).and_then(|reader| Chunk::unpack(number, base, reader.rest().to_vec()));
-    chunk.ok_or(DamagedRow { row: "chunk" })
+/// If they are not a chunk.
+pub fn read_chunk(key: &[u8], bytes: &[u8]) -> Result<Chunk, DamagedRow> {
+    let read = || {
+        let (_, rest) = key.split_at_checked(key.len().checked_sub(12)?)?;
+        Chunk::unpack(read_chunk_key(rest)?, open(bytes)?.rest().to_vec())
+    };
+    read().ok_or(DamagedRow { row: "chunk" })
 }
 
-/// Puts the parts of a customer together.
-#[must_use]
-pub fn assemble(head: Head, attributes: Attributes, sealed: Vec<Chunk>) -> Customer {
-    let chunks = sealed.into_iter().chain(head.tail).collect();
-    Customer { attributes, timeline: Timeline::from_chunks(chunks), ..head.customer }
+/// Puts the parts of a customer together; the chunks oldest first.
+///
+/// # Errors
+/// If there are more or fewer chunks than the head says, or one does not go before the next.
+pub fn assemble(head: Head, attributes: Attributes, sealed: Vec<Chunk>) -> Result<Customer, DamagedRow> {
+    let is_whole = sealed.len() as u64 == head.sealed && (head.sealed == 0 || head.tail.is_some());
+    let chunks: Vec<Chunk> = sealed.into_iter().chain(head.tail).collect();
+    if !is_whole || !chunks.is_sorted_by(|a, b| a.key() < b.key() && a.last <= b.first) {
+        return Err(DamagedRow { row: "chunk" });
+    }
+    Ok(Customer { attributes, timeline: Timeline::from_chunks(chunks), ..head.customer })
 }
 
 /// The attributes' row: for each, its time and a field in the layout of records.

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use crate::audit::{Base, Bases};
 use crate::checkpoint::{self, Entry, Repository, Search, Wanted};
 use crate::config::Config;
-use crate::store::{Batch, Column, RocksOptions, RocksStore, Store, StoreError};
+use crate::store::{Batch, Between, Column, Each, RocksOptions, RocksStore, Store, StoreError};
 use crate::task::SEMANTICS_VERSION;
 use crate::task::world::{PartitionId, WorldError};
 
@@ -152,6 +152,10 @@ impl Store for Scrap {
 
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         self.store.keys_after(column, after, limit)
+    }
+
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError> {
+        self.store.rows_between(column, keys, each)
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {

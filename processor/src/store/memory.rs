@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{Batch, Column, Store, StoreError};
+use super::{Batch, Between, Column, Each, Store, StoreError};
 
 /// Sorted maps, one a column.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,15 @@ impl Store for MemoryStore {
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let range = (Bound::Excluded(after), Bound::Unbounded);
         Ok(self.columns[column as usize].range::<[u8], _>(range).take(limit).map(|(key, _)| key.clone()).collect())
+    }
+
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError> {
+        if keys.0 >= keys.1 {
+            return Ok(());
+        }
+        let range = (Bound::Excluded(keys.0), Bound::Excluded(keys.1));
+        self.columns[column as usize].range::<[u8], _>(range).for_each(|(key, value)| each(key, value));
+        Ok(())
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {

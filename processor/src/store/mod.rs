@@ -89,6 +89,12 @@ impl Batch {
     }
 }
 
+/// Two keys, and what lies between them.
+pub type Between<'a> = (&'a [u8], &'a [u8]);
+
+/// What is done with each row: its key and its value.
+pub type Each<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
+
 /// Rows sorted by key, in three columns.
 pub trait Store: std::fmt::Debug {
     /// The value of a key.
@@ -102,6 +108,12 @@ pub trait Store: std::fmt::Debug {
     /// # Errors
     /// [`StoreError::Failed`].
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Hands out the rows between two keys, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError>;
 
     /// Makes all changes of a batch, or none.
     ///

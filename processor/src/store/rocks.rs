@@ -12,7 +12,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{Batch, Column, Store, StoreError};
+use super::{Batch, Between, Column, Each, Store, StoreError};
 
 /// What all stores of a process share: one block cache and one bound on write buffers.
 #[derive(Clone)]
@@ -207,6 +207,20 @@ impl Store for RocksStore {
             }
         }
         Ok(keys)
+    }
+
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError> {
+        let (after, before) = keys;
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(before);
+        let mode = IteratorMode::From(after, Direction::Forward);
+        for row in self.db.iterator_cf_opt(self.family(column)?, options, mode) {
+            let (key, value) = row.map_err(|error| self.classified("scan", error))?;
+            if *key != *after {
+                each(&key, &value);
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {

@@ -81,7 +81,7 @@ impl<S: Store> Task<S> {
     /// If the store cannot be read.
     pub fn sweep(&mut self, shared: &Shared, budget: usize, audience: &mut Audience<'_>) -> Result<Swept, StoreError> {
         let rules = self.rules.in_force();
-        let swept = self.core.sweep(rules, &mut self.cache, budget, &mut self.transitions)?;
+        let swept = self.core.sweep(rules, &mut self.cache, budget, &mut self.judged)?;
         self.hand_over(shared, audience);
         let judged = self.core.sweep.as_ref().and_then(|sweep| sweep.judged.clone());
         if swept == Swept::Done {
@@ -105,7 +105,7 @@ impl<S: Store> Task<S> {
             while self.sweep(shared, 1_000, audience)? == Swept::More {}
             return Ok(());
         };
-        self.core.sweep_through(self.rules.in_force(), &mut self.cache, customer, &mut self.transitions)?;
+        self.core.sweep_through(self.rules.in_force(), &mut self.cache, customer, &mut self.judged)?;
         self.hand_over(shared, audience);
         self.progress.swept(Some(customer.to_owned()));
         Ok(())

@@ -240,13 +240,16 @@ fn read_customer(store: &impl Store, customer_id: &str) -> Result<Option<Custome
     } else {
         tocsin_core::attributes::Attributes::default()
     };
-    let mut sealed = Vec::with_capacity(head.sealed.len());
-    for &(number, base) in &head.sealed {
-        let bytes = store.get(Column::Customers, &rows::chunk_key(customer_id, number))?;
-        let bytes = bytes.ok_or_else(|| missing("chunk"))?;
-        sealed.push(rows::read_chunk(number, base, &bytes).map_err(|source| damaged(store, source))?);
+    let mut sealed = Vec::new();
+    if head.sealed > 0 {
+        let [before, behind] = rows::chunk_keys(customer_id);
+        store.rows_between(Column::Customers, (&before, &behind), &mut |key, value| {
+            sealed.push(rows::read_chunk(key, value));
+        })?;
     }
-    Ok(Some(rows::assemble(head, attributes, sealed)))
+    let sealed: Result<_, _> = sealed.into_iter().collect();
+    let customer = sealed.and_then(|sealed| rows::assemble(head, attributes, sealed));
+    customer.map(Some).map_err(|source| damaged(store, source))
 }
 
 /// Puts the changed rows of a customer into a batch: always the head with the tail, and what else differs.
@@ -258,11 +261,11 @@ fn write_customer(customer_id: &str, customer: &mut Customer, batch: &mut Batch)
     }
     if let Some((_tail, sealed)) = customer.timeline.chunks().split_last() {
         for chunk in sealed.iter().filter(|chunk| chunk.changed) {
-            batch.put(Column::Customers, rows::chunk_key(customer_id, chunk.number), rows::write_chunk(chunk));
+            batch.put(Column::Customers, rows::chunk_key(customer_id, chunk.key()), rows::write_chunk(chunk));
         }
     }
-    for number in customer.timeline.written() {
-        batch.delete(Column::Customers, rows::chunk_key(customer_id, number));
+    for key in customer.timeline.written() {
+        batch.delete(Column::Customers, rows::chunk_key(customer_id, key));
     }
     (customer.changed, customer.attributes_changed) = (false, false);
 }

@@ -73,8 +73,8 @@ impl<S: Store> Task<S> {
         }
         let type_id = event.record.type_id();
         let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
-        let (rules, transitions) = (self.rules.in_force(), &mut self.transitions);
-        let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, record.timestamp, transitions)?;
+        let (rules, judged) = (self.rules.in_force(), &mut self.judged);
+        let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, record.timestamp, judged)?;
         if let Audience::Live { .. } = audience {
             let fields = self.decoder.ignored_fields() - ignored;
             count(shared, record, type_id, taken, behind, fields);

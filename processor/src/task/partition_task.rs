@@ -1,6 +1,6 @@
 //! One partition: its customers, its watermark, its place in the log.
 
-use tocsin_core::alert::Transition;
+use tocsin_core::alert::{Judged, Transition};
 use tocsin_core::partition::{Drained, Partition};
 use tocsin_core::time::Millis;
 
@@ -14,6 +14,7 @@ use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
 use crate::codec::rows::Position;
 use crate::partitioner::PartitionerSample;
 use crate::store::{Store, StoreError};
+use crate::telemetry::ItemRefused;
 
 /// Customers judged before the task looks whether it is time to publish, at most.
 const DRAIN_BUDGET: usize = 1_000;
@@ -39,7 +40,7 @@ pub struct Task<S> {
     pub(super) end: Option<Offset>,
     pub(super) last_arrival: Millis,
     pub(super) sample: PartitionerSample,
-    pub(super) transitions: Vec<Transition>,
+    pub(super) judged: Judged,
     /// Whether the task has come further than its store.
     unwritten: bool,
     /// When a checkpoint was last taken, or the task was made.
@@ -110,7 +111,7 @@ impl<S: Store> Task<S> {
             end: None,
             last_arrival: now,
             sample: PartitionerSample::default(),
-            transitions: Vec::new(),
+            judged: Judged::default(),
             unwritten: false,
             last_checkpoint: now,
         }
@@ -126,7 +127,7 @@ impl<S: Store> Task<S> {
         }
         self.progress.drained = true;
         let budget = DRAIN_BUDGET.min(shared.commit.max_batch);
-        let drained = self.core.drain(self.rules.in_force(), &mut self.cache, budget, &mut self.transitions)?;
+        let drained = self.core.drain(self.rules.in_force(), &mut self.cache, budget, &mut self.judged)?;
         self.draining = drained == Drained::More;
         self.hand_over(shared, audience);
         Ok(drained)
@@ -143,7 +144,7 @@ impl<S: Store> Task<S> {
         audience: &mut Audience<'_>,
     ) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
-            let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, &mut self.transitions)?;
+            let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, &mut self.judged)?;
             self.hand_over(shared, audience);
             if drained == Drained::Done {
                 self.draining = false;
@@ -167,7 +168,12 @@ impl<S: Store> Task<S> {
     }
 
     pub(super) fn hand_over(&mut self, shared: &Shared, audience: &mut Audience<'_>) {
-        for transition in self.transitions.drain(..) {
+        for rule in self.judged.refused.drain(..) {
+            if let Audience::Live { .. } = audience {
+                ItemRefused { rule: &rule, partition: self.partition }.emit(&shared.metrics);
+            }
+        }
+        for transition in self.judged.transitions.drain(..) {
             self.progress.transitions.add(&transition);
             match audience {
                 Audience::Live { outbox, now } => {

@@ -62,15 +62,14 @@ impl AlertPublished<'_> {
 pub struct ItemRefused<'a> {
     pub rule: &'a Rule,
     pub partition: i32,
-    pub offset: i64,
 }
 
 impl ItemRefused<'_> {
     pub fn emit(self, metrics: &Metrics) {
-        let Self { rule, partition, offset } = self;
+        let Self { rule, partition } = self;
         metrics.alerts.items_refused.with_label_values(&[&rule.id]).inc();
         if let Some(suppressed) = metrics.throttle.admit(("item refused", "")) {
-            warn!(rule = %rule.id, partition, offset, suppressed, "a customer holds max_open_items of the rule");
+            warn!(rule = %rule.id, partition, suppressed, "a customer holds max_open_items of the rule");
         }
     }
 }

@@ -92,7 +92,7 @@ fn dead_letters_and_alerts_are_counted() {
 
     AlertPublished { rule: &rule, kind: TransitionKind::Fired }.emit(&metrics);
     check(&metrics, "tocsin_alerts_total", &[r#"{rule="complaint-burst",transition="fired"} 1"#]);
-    ItemRefused { rule: &rule, partition: 0, offset: 1 }.emit(&metrics);
+    ItemRefused { rule: &rule, partition: 0 }.emit(&metrics);
     check(&metrics, "tocsin_items_refused_total", &[r#"{rule="complaint-burst"} 1"#]);
 
     MixedPartitioners { topic, partition: 0, offset: 1, expected_partition: 2 }.emit(&metrics);

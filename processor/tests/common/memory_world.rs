@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tocsin::store::{Batch, Column, MemoryStore, Store, StoreError};
+use tocsin::store::{Batch, Between, Column, Each, MemoryStore, Store, StoreError};
 use tocsin::task::headers::Headers;
 use tocsin::task::world::{
     Arrival, CheckpointFacts, Fetched, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Stores, Transaction,
@@ -223,6 +223,10 @@ impl Store for KeptStore {
 
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         self.with(|store| store.keys_after(column, after, limit))
+    }
+
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError> {
+        self.with(|store| store.rows_between(column, keys, each))
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {

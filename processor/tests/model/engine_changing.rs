@@ -12,7 +12,7 @@ use tocsin::codec::schemas::Schemas;
 use tocsin::rules::{Limits, Source};
 use tocsin::store::MemoryStore;
 use tocsin::task::cache::Cache;
-use tocsin_core::alert::Transition;
+use tocsin_core::alert::Judged;
 use tocsin_core::engine::{Change, Detail, Engine, Settings};
 use tocsin_core::partition::{Drained, InForce, Partition, States, Swept, TimeSettings};
 use tocsin_core::time::Millis;
@@ -37,7 +37,7 @@ pub fn run_engine(case: &Case) -> (Vec<serde_json::Value>, Seen) {
         sets,
         now: 0,
         before: None,
-        transitions: vec![],
+        judged: Judged::default(),
         decoder: Decoder::new(schemas.clone()),
         writer: AlertWriter::new(schemas),
         records: vec![],
@@ -79,7 +79,7 @@ struct Run {
     sets: Vec<Engine>,
     now: usize,
     before: Option<(usize, Change)>,
-    transitions: Vec<Transition>,
+    judged: Judged,
     decoder: Decoder,
     writer: AlertWriter,
     records: Vec<serde_json::Value>,
@@ -110,7 +110,7 @@ impl Run {
         let settings = TimeSettings { max_out_of_orderness, ..TimeSettings::default() };
         let decoded = self.decoder.decode(line.as_bytes()).unwrap();
         let rules = in_force(&self.sets, self.now, self.before.as_ref());
-        let (cache, out) = (&mut self.cache, &mut self.transitions);
+        let (cache, out) = (&mut self.cache, &mut self.judged);
         self.partition.take(rules, &settings, cache, &decoded, None, out).unwrap();
         let came_first = waits && !self.waits(&event.customer);
         self.seen.note_if(came_first, "sweep: an event came first");
@@ -124,7 +124,7 @@ impl Run {
             let budget = if self.eager { 1_000 } else { self.rng.range(1, 3) as usize };
             let waiting = ["c-1", "c-2", "c-10"].map(|id| self.waits(id));
             let rules = in_force(&self.sets, self.now, self.before.as_ref());
-            let drained = self.partition.drain(rules, &mut self.cache, budget, &mut self.transitions).unwrap();
+            let drained = self.partition.drain(rules, &mut self.cache, budget, &mut self.judged).unwrap();
             let waits = ["c-1", "c-2", "c-10"].map(|id| self.waits(id));
             self.seen.note_if(waits != waiting, "sweep: a timer came first");
             self.write_records();
@@ -181,9 +181,9 @@ impl Run {
     fn sweep_one(&mut self) -> Swept {
         let rules = in_force(&self.sets, self.now, self.before.as_ref());
         let under_way = self.partition.sweep.is_some();
-        let swept = self.partition.sweep(rules, &mut self.cache, 1, &mut self.transitions).unwrap();
+        let swept = self.partition.sweep(rules, &mut self.cache, 1, &mut self.judged).unwrap();
         self.seen.note_if(under_way && swept == Swept::More, "sweep: a customer");
-        let instants = self.transitions.iter().map(|transition| transition.occurred_at);
+        let instants = self.judged.transitions.iter().map(|transition| transition.occurred_at);
         self.seen.note_if(instants.clone().min() != instants.max(), "sweep: more had become due since");
         assert_eq!(swept == Swept::Done, self.partition.sweep.is_none());
         self.write_records();
@@ -194,7 +194,7 @@ impl Run {
     fn sweep_through(&mut self) {
         let last = self.rng.pick(&["c-1", "c-2", "c-9", "c-10"]);
         let rules = in_force(&self.sets, self.now, self.before.as_ref());
-        self.partition.sweep_through(rules, &mut self.cache, last, &mut self.transitions).unwrap();
+        self.partition.sweep_through(rules, &mut self.cache, last, &mut self.judged).unwrap();
         self.write_records();
     }
 
@@ -216,7 +216,7 @@ impl Run {
     }
 
     fn write_records(&mut self) {
-        for transition in self.transitions.drain(..) {
+        for transition in self.judged.transitions.drain(..) {
             let mut record = vec![];
             self.writer.json(&transition, 0, &mut record);
             self.records.push(serde_json::from_slice(&record).unwrap());

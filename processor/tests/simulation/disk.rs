@@ -6,7 +6,7 @@ use std::hash::{Hash as _, Hasher};
 use std::rc::Rc;
 
 use tocsin::codec::rows::{self, DamagedRow, Position};
-use tocsin::store::{Batch, Column, MemoryStore, Store, StoreError};
+use tocsin::store::{Batch, Between, Column, Each, MemoryStore, Store, StoreError};
 use tocsin::task::world::{CheckpointFacts, Fetched, PartitionId, Stores};
 use tocsin_core::time::{Millis, SECOND};
 
@@ -281,6 +281,11 @@ impl Store for SimStore {
     fn keys_after(&self, column: Column, after: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         self.fails("scan", false)?;
         self.with(|kept| kept.rows.keys_after(column, after, limit))
+    }
+
+    fn rows_between(&self, column: Column, keys: Between<'_>, each: &mut Each<'_>) -> Result<(), StoreError> {
+        self.fails("scan", false)?;
+        self.with(|kept| kept.rows.rows_between(column, keys, each))
     }
 
     fn write(&mut self, batch_given: Batch) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use tocsin::store::MemoryStore;
 use tocsin::task::cache::Cache;
 use tocsin::task::rulebook::Generation;
 use tocsin::task::world::{Offset, PartitionId};
-use tocsin_core::alert::Transition;
+use tocsin_core::alert::Judged;
 use tocsin_core::engine::{Change, Outcome};
 use tocsin_core::partition::{InForce, Partition, Taken};
 
@@ -53,7 +53,7 @@ struct Run {
     rules: Arc<Generation>,
     decoder: Decoder,
     writer: AlertWriter,
-    transitions: Vec<Transition>,
+    judged: Judged,
     truth: Truth,
 }
 
@@ -64,7 +64,7 @@ pub fn of(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecord)]
         rules: rules::no_rules(),
         decoder: Decoder::new(rules::schemas()),
         writer: AlertWriter::new(rules::schemas()),
-        transitions: Vec::new(),
+        judged: Judged::default(),
         truth: Truth::default(),
     };
     let broker = sim.broker.borrow();
@@ -104,7 +104,7 @@ impl Run {
             return self.truth.letters.push(offset);
         }
         let (rules, at) = (InForce::steady(&self.rules.engine), Some(entry.timestamp));
-        let taken = self.core.take(rules, &TIME, &mut self.cache, &event, at, &mut self.transitions).unwrap();
+        let taken = self.core.take(rules, &TIME, &mut self.cache, &event, at, &mut self.judged).unwrap();
         if matches!(taken, Taken::Future | Taken::Judged(Outcome::TooOld)) {
             self.truth.letters.push(offset);
         }
@@ -112,9 +112,7 @@ impl Run {
     }
 
     fn drain(&mut self) {
-        self.core
-            .drain(InForce::steady(&self.rules.engine), &mut self.cache, usize::MAX, &mut self.transitions)
-            .unwrap();
+        self.core.drain(InForce::steady(&self.rules.engine), &mut self.cache, usize::MAX, &mut self.judged).unwrap();
         self.write();
     }
 
@@ -122,14 +120,14 @@ impl Run {
         let change = Change::between(&self.rules.engine, &generation.engine);
         self.core.adopt(generation.number, &change);
         let rules = InForce { engine: &generation.engine, change: Some((&self.rules.engine, &change)) };
-        self.core.sweep(rules, &mut self.cache, usize::MAX, &mut self.transitions).unwrap();
+        self.core.sweep(rules, &mut self.cache, usize::MAX, &mut self.judged).unwrap();
         self.rules = generation;
         self.write();
         self.drain();
     }
 
     fn write(&mut self) {
-        for transition in self.transitions.drain(..) {
+        for transition in self.judged.transitions.drain(..) {
             let mut record = Vec::with_capacity(1_024);
             self.writer.json(&transition, 0, &mut record);
             let record = timeless(&record);

@@ -12,7 +12,7 @@
 
 use super::values::Moment;
 use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
-use crate::alert::Transition;
+use crate::alert::Judged;
 use crate::customer::{AlertState, Customer, LastSeen, Ledger};
 use crate::rule::{Rule, RuleKey, Silence, Subject};
 use crate::time::{Duration, Millis};
@@ -83,7 +83,7 @@ impl Change {
         customer: &mut Customer,
         customer_id: &str,
         clock: Millis,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         for &place in &self.gone {
             old.end((customer, customer_id), place, clock, out);
@@ -154,7 +154,7 @@ fn asked_for(silences: &[Silence]) -> Vec<u64> {
 impl Engine {
     /// Ends a rule for a customer. All that may be left is how often it has fired at this very instant: the rule may come
     /// back before the clock moves, and fire again.
-    fn end(&self, (customer, customer_id): (&mut Customer, &str), place: usize, at: Millis, out: &mut Vec<Transition>) {
+    fn end(&self, (customer, customer_id): (&mut Customer, &str), place: usize, at: Millis, out: &mut Judged) {
         let rule = &self.set.rules[place];
         self.end_items(rule, (customer, customer_id), at, out);
         customer.bases.retain(|base| base.tracker != u64::from(rule.key.0));
@@ -165,7 +165,7 @@ impl Engine {
         if let Some(turn) = life::end(before) {
             let moment = Moment::now(at);
             let look = self.look(rule, customer, moment);
-            out.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+            out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
         }
         let fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
         let after = AlertState { fired, ..AlertState::new(rule.key) };

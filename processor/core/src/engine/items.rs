@@ -16,7 +16,7 @@ use super::life::{self, Turn};
 use super::values::{self, Moment};
 use super::verdict::Verdict;
 use super::{Cause, Engine, ledgers};
-use crate::alert::{Reason, Transition};
+use crate::alert::{Judged, Reason};
 use crate::customer::{AlertState, Customer, Item, Ledger, Phase};
 use crate::rule::{Items, Rule, RuleKey, Tracker};
 use crate::time::Millis;
@@ -53,7 +53,7 @@ impl Engine {
         (customer, customer_id): (&mut Customer, &str),
         now: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let rule = &self.set.rules[place];
         let moves = match cause {
@@ -75,13 +75,18 @@ impl Engine {
             let base = u64::from(rule.key.0);
             let limit = self.settings.max_open_items;
             let sweep = values::sweep(&items.tracker, base, customer, self.held.keeps, limit, now);
+            if let Cause::Event { at, record, .. } = cause
+                && sweep.refused.iter().any(|(time, id)| *time == at && **id == *record.id())
+            {
+                out.refused.push(rule.clone());
+            }
             if items.judged_once {
                 resume_once(rule.key, &items.tracker, &sweep, &held, &mut ledger, cause)
             } else {
                 resume(rule.key, &customer.timeline, &sweep, &held)
             }
         } else {
-            self.step_forward((rule.key, items), &held, &mut ledger, moves, now, cause)
+            self.step_forward((rule, items), &held, &mut ledger, moves, now, cause, out)
         };
         let before = is_change.then_some(held);
         let mut kept = Vec::new();
@@ -102,14 +107,16 @@ impl Engine {
     }
 
     /// One step of the sweep: time has come to `now`, perhaps with an event.
+    #[allow(clippy::too_many_arguments, reason = "as below")]
     fn step_forward(
         &self,
-        (rule, items): (RuleKey, &Items),
+        (rule, items): (&Arc<Rule>, &Items),
         held: &[Item],
         ledger: &mut Ledger,
         moves: Option<Move>,
         now: Millis,
         cause: Cause<'_>,
+        out: &mut Judged,
     ) -> Vec<Step> {
         let tracker = &items.tracker;
         let mut open = 0;
@@ -139,12 +146,16 @@ impl Engine {
         }
         if let (Some(Move::Opens(key)), Cause::Event { at, record, .. }) = (moves, cause) {
             let opening = Opening { key, at, event_id: record.id().into() };
-            if is_taken || open >= self.settings.max_open_items {
+            let is_refused = !is_taken && open >= self.settings.max_open_items;
+            if is_refused {
+                out.refused.push(rule.clone());
+            }
+            if is_taken || is_refused {
                 if items.judged_once {
                     ledger.passed.push((at, opening.event_id));
                 }
             } else {
-                steps.extend(begin(rule, items, opening, now));
+                steps.extend(begin(rule.key, items, opening, now));
             }
         }
         steps
@@ -161,7 +172,7 @@ impl Engine {
         is_new: bool,
         now: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Item {
         let rule = &self.set.rules[place];
         let runs_out = items.tracker.end_of(item.opening.at);
@@ -175,7 +186,14 @@ impl Engine {
             // Only a changed `after` takes an item back to before it begins.
             if let Some(turn) = life::end(item.alert) {
                 let look = self.look(rule, customer, moment);
-                out.push(self.item_transition(turn, rule, (customer, customer_id), &item.opening, &look.lets, moment));
+                out.transitions.push(self.item_transition(
+                    turn,
+                    rule,
+                    (customer, customer_id),
+                    &item.opening,
+                    &look.lets,
+                    moment,
+                ));
                 item.alert.resolved_at = Some(now);
             }
             item.alert.phase = Phase::Inactive;
@@ -196,7 +214,14 @@ impl Engine {
         after.due = Some(next.map_or(runs_out, |next| next.min(runs_out)));
         item.alert = after;
         if let Some(turn) = turn {
-            out.push(self.item_transition(turn, rule, (customer, customer_id), &item.opening, &look.lets, moment));
+            out.transitions.push(self.item_transition(
+                turn,
+                rule,
+                (customer, customer_id),
+                &item.opening,
+                &look.lets,
+                moment,
+            ));
         }
         item
     }
@@ -211,7 +236,7 @@ impl Engine {
         end: End,
         now: Millis,
         is_change: bool,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let reason = match end {
             _ if is_change => Reason::RuleChanged,
@@ -221,7 +246,14 @@ impl Engine {
         let Some(turn) = life::end_for(item.alert, reason) else { return };
         let moment = Moment { at: now, is_past: false, anchor: Some(anchor(&item.opening)) };
         let look = self.look(rule, customer, moment);
-        out.push(self.item_transition(turn, rule, (customer, customer_id), &item.opening, &look.lets, moment));
+        out.transitions.push(self.item_transition(
+            turn,
+            rule,
+            (customer, customer_id),
+            &item.opening,
+            &look.lets,
+            moment,
+        ));
     }
 
     /// Judges an item as of the instant at which it runs out.
@@ -232,18 +264,23 @@ impl Engine {
         ledger: &mut Ledger,
         opening: &Opening,
         now: Millis,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let rule = &self.set.rules[place];
         let at = items.tracker.end_of(opening.at);
-        if !ledger.lets_through(at) || ledger.is_cooling(rule.cooldown, at) {
+        if !ledger.lets_through(at) {
+            // Should `after` become longer, its instant may yet come to lie after the gate.
+            ledger.passed.push((opening.at, opening.event_id.clone()));
+            return;
+        }
+        if ledger.is_cooling(rule.cooldown, at) {
             return;
         }
         let moment = Moment { at, is_past: at < now, anchor: Some(anchor(opening)) };
         let look = self.look(rule, customer, moment);
         let Verdict::Level(severity) = look.verdict else { return };
         let turn = Turn::fired(at, ledger.fire(&opening.key, at), severity);
-        out.push(self.item_transition(turn, rule, (customer, customer_id), opening, &look.lets, moment));
+        out.transitions.push(self.item_transition(turn, rule, (customer, customer_id), opening, &look.lets, moment));
     }
 
     /// Ends every item of a rule that is gone.
@@ -252,7 +289,7 @@ impl Engine {
         rule: &Arc<Rule>,
         (customer, customer_id): (&mut Customer, &str),
         at: Millis,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let (from, until) = range_of(&customer.items, rule.key);
         customer.changed |= from != until;

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use change::Change;
 
-use crate::alert::{Details, Transition, Trigger};
+use crate::alert::{Details, Judged, Transition, Trigger};
 use crate::customer::{AlertState, Base, Customer, LastSeen, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
@@ -151,7 +151,7 @@ impl Engine {
         customer: &mut Customer,
         event: &Event<'_>,
         watermark: Option<Millis>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) -> Outcome {
         let at = event.occurred_at;
         let clock = customer.clock(watermark);
@@ -179,18 +179,12 @@ impl Engine {
     }
 
     /// Judges what is due at `at`. Earlier instants have been judged before.
-    pub fn judge_due(&self, customer: &mut Customer, customer_id: &str, at: Millis, out: &mut Vec<Transition>) {
+    pub fn judge_due(&self, customer: &mut Customer, customer_id: &str, at: Millis, out: &mut Judged) {
         self.judge_concerned((customer, customer_id), &[], at, Cause::Due, out);
     }
 
     /// Judges every instant up to and including `through` at which something is due, in order.
-    pub(crate) fn judge_through(
-        &self,
-        customer: &mut Customer,
-        customer_id: &str,
-        through: Millis,
-        out: &mut Vec<Transition>,
-    ) {
+    pub(crate) fn judge_through(&self, customer: &mut Customer, customer_id: &str, through: Millis, out: &mut Judged) {
         while let Some(due) = customer.due().filter(|due| *due <= through) {
             self.judge_concerned((customer, customer_id), &[], due, Cause::Due, out);
             debug_assert!(customer.due().is_none_or(|next| next > due), "due by a rule that is not in force");
@@ -198,7 +192,7 @@ impl Engine {
     }
 
     /// A profile event from before the history sets what no later one has said; the customer is judged at the clock.
-    fn apply_old_profile(&self, customer: &mut Customer, event: &Event<'_>, clock: Millis, out: &mut Vec<Transition>) {
+    fn apply_old_profile(&self, customer: &mut Customer, event: &Event<'_>, clock: Millis, out: &mut Judged) {
         let unknown = customer.is_unknown();
         if customer.attributes.apply(event.occurred_at, event.record) {
             (customer.changed, customer.attributes_changed) = (true, true);
@@ -274,7 +268,7 @@ impl Engine {
         rules: &[usize],
         at: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         if customer.due().is_none_or(|due| due > at) {
             for &place in rules {
@@ -298,7 +292,7 @@ impl Engine {
         place: usize,
         at: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let rule = &self.set.rules[place];
         match &rule.subject {
@@ -314,7 +308,7 @@ impl Engine {
         place: usize,
         at: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let rule = &self.set.rules[place];
         let before = alert_of(customer, rule).copied().unwrap_or(AlertState::new(rule.key));
@@ -324,7 +318,7 @@ impl Engine {
         let (mut after, turn) = step(rule, before, look.verdict, at);
         after.due = self.next_due(place, customer, &look, &after, moment);
         if let Some(turn) = turn {
-            out.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+            out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
         }
         if after != before {
             customer.changed = true;

@@ -6,7 +6,7 @@ use super::life::Turn;
 use super::values::Moment;
 use super::verdict::Verdict;
 use super::{Cause, Engine, alert_of, ledgers, put_alert};
-use crate::alert::Transition;
+use crate::alert::Judged;
 use crate::calendar::{self, Day};
 use crate::customer::{AlertState, Customer};
 use crate::rule::{Occasion, Rule};
@@ -24,7 +24,7 @@ impl Engine {
         (customer, customer_id): (&mut Customer, &str),
         at: Millis,
         cause: Cause<'_>,
-        out: &mut Vec<Transition>,
+        out: &mut Judged,
     ) {
         let mut ledger = ledgers::of(customer, rule.key);
         if let Cause::Change { is_new: true } = cause {
@@ -49,7 +49,7 @@ impl Engine {
                 let refire = fired.map_or(0, |(_, refire)| refire + 1);
                 fired = Some((at, refire));
                 let turn = Turn::fired(at, refire, severity);
-                out.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+                out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
             }
         }
         let due = next(at.saturating_add(1), &ledger.dates).map(|(instant, _)| instant);

@@ -73,9 +73,9 @@ fn a_repetition_goes_exactly_as_far() {
         let mut stage = stage(&rules, customers);
         stage.partition.adopt(2, &rules.change);
         let judged = |found: Vec<String>| found.iter().filter(|line| line.ends_with("rule_changed")).count();
-        let mut out = vec![];
+        let mut out = Judged::default();
         stage.partition.sweep_through(rules.after(), &mut stage.states, last, &mut out).unwrap();
-        let through = (judged(crate::testing::told(&out)), stage.partition.sweep.clone().unwrap().judged);
+        let through = (judged(crate::testing::told(&out.transitions)), stage.partition.sweep.clone().unwrap().judged);
         let (swept, rest) = stage.sweep(rules.after(), 9);
         assert_eq!(swept, Swept::Done);
         (through, judged(rest))
@@ -86,7 +86,7 @@ fn a_repetition_goes_exactly_as_far() {
     assert_eq!(sweep(&["b", "aa", "cc", "a"], "0"), ((0, last("0")), 4));
     assert_eq!(sweep(&["b", "aa", "cc", "a"], "zzz"), ((4, last("zzz")), 0));
     let mut done = Partition::default();
-    done.sweep_through(rules.after(), &mut Stage::default().states, "b", &mut vec![]).unwrap();
+    done.sweep_through(rules.after(), &mut Stage::default().states, "b", &mut Judged::default()).unwrap();
     assert_eq!(done, Partition::default());
 }
 

@@ -1,13 +1,12 @@
 //! Is every row of a store what this version reads, and does each customer have all of them?
 
-use std::collections::BTreeMap;
-
-use tocsin_core::time::Millis;
+use tocsin_core::attributes::Attributes;
+use tocsin_core::timeline::Chunk;
 use tocsin_core::varint::Reader;
 
 use super::{
-    ATTRIBUTES, CHUNK, DamagedRow, HEAD, POSITION_KEY, Position, TENANT, read_attributes, read_chunk, read_head,
-    read_position, read_timer_key,
+    ATTRIBUTES, CHUNK, DamagedRow, HEAD, Head, POSITION_KEY, Position, TENANT, assemble, read_attributes, read_chunk,
+    read_head, read_position, read_timer_key,
 };
 
 /// Takes the rows of a store, column by column in the order of their keys.
@@ -24,8 +23,9 @@ pub struct RowChecker {
 struct Current {
     id: Box<str>,
     lacks_attributes: bool,
-    /// Chunks that the head names and that have not come yet.
-    chunks: BTreeMap<u32, Millis>,
+    head: Head,
+    /// Those that have come, without their bytes.
+    sealed: Vec<Chunk>,
 }
 
 impl RowChecker {
@@ -34,13 +34,13 @@ impl RowChecker {
     /// # Errors
     /// If it cannot be read, or the customer's rows before it are not complete.
     pub fn customer(&mut self, key: &[u8], value: &[u8]) -> Result<(), DamagedRow> {
-        let (id, kind, rest) = split(key).ok_or(DamagedRow { row: "customer" })?;
+        let (id, kind) = split(key).ok_or(DamagedRow { row: "customer" })?;
         if kind == HEAD {
             self.complete()?;
             let head = read_head(value)?;
-            let chunks = head.sealed.into_iter().collect();
             self.customers += 1;
-            self.current = Some(Current { id: id.into(), lacks_attributes: head.has_attributes, chunks });
+            let lacks_attributes = head.has_attributes;
+            self.current = Some(Current { id: id.into(), lacks_attributes, head, sealed: Vec::new() });
             return Ok(());
         }
         let current = self.current.as_mut().filter(|current| *current.id == *id);
@@ -51,12 +51,9 @@ impl RowChecker {
                 read_attributes(value).map(drop)
             }
             CHUNK => {
-                let number = rest.try_into().map(u32::from_be_bytes).map_err(|_| DamagedRow { row: "chunk" })?;
-                // One that the head does not name has been merged into another, and is never read.
-                match current.chunks.remove(&number) {
-                    Some(base) => read_chunk(number, base, value).map(drop),
-                    None => Ok(()),
-                }
+                let chunk = read_chunk(key, value)?;
+                current.sealed.push(Chunk { bytes: Vec::new(), ..chunk });
+                Ok(())
             }
             _ => Err(DamagedRow { row: "customer" }),
         }
@@ -93,20 +90,19 @@ impl RowChecker {
     fn complete(&mut self) -> Result<(), DamagedRow> {
         match self.current.take() {
             Some(current) if current.lacks_attributes => Err(DamagedRow { row: "attributes" }),
-            Some(current) if !current.chunks.is_empty() => Err(DamagedRow { row: "chunk" }),
-            _ => Ok(()),
+            Some(Current { head, sealed, .. }) => assemble(head, Attributes::default(), sealed).map(drop),
+            None => Ok(()),
         }
     }
 }
 
-/// Customer, kind of row, and what else is in the key.
-fn split(key: &[u8]) -> Option<(&str, u8, &[u8])> {
+/// Customer and kind of row.
+fn split(key: &[u8]) -> Option<(&str, u8)> {
     let mut reader = Reader::new(key);
     reader.byte().filter(|tenant| *tenant == TENANT)?;
     let length = usize::from(u16::from_be_bytes(reader.array()?));
     let (id, rest) = reader.rest().split_at_checked(length)?;
-    let (kind, rest) = rest.split_first()?;
-    Some((std::str::from_utf8(id).ok()?, *kind, rest))
+    Some((std::str::from_utf8(id).ok()?, *rest.first()?))
 }
 
 #[cfg(test)]

@@ -119,10 +119,14 @@ fn again(customer: &Customer) -> Customer {
     assert_eq!(head.has_attributes, !attributes.is_empty());
     let chunks = customer.timeline.chunks();
     let sealed = &chunks[..chunks.len().saturating_sub(1)];
-    assert_eq!(head.sealed, sealed.iter().map(|chunk| (chunk.number, chunk.base)).collect::<Vec<_>>());
-    let sealed =
-        sealed.iter().map(|chunk| read_chunk(chunk.number, chunk.base, &write_chunk(chunk)).unwrap()).collect();
-    assemble(head, attributes, sealed)
+    assert_eq!(head.sealed, sealed.len() as u64);
+    let [before, behind] = chunk_keys("c");
+    let read = |chunk: &Chunk| {
+        let key = chunk_key("c", chunk.key());
+        assert!(before < key && key < behind && read_customer_key(&key) == Ok(("c", false)));
+        read_chunk(&key, &write_chunk(chunk)).unwrap()
+    };
+    assemble(head, attributes, sealed.iter().map(read).collect()).unwrap()
 }
 
 fn position() -> impl Strategy<Value = Position> {
@@ -203,7 +207,7 @@ proptest! {
         let row = write_attributes(&customer.attributes);
         damage(&row, &flips, |bytes| read_attributes(bytes).is_ok());
         for chunk in customer.timeline.chunks() {
-            damage(&write_chunk(chunk), &flips, |bytes| read_chunk(0, chunk.base, bytes).is_ok());
+            damage(&write_chunk(chunk), &flips, |bytes| read_chunk(&chunk_key("c", chunk.key()), bytes).is_ok());
         }
         let row = write_position(&position);
         damage(&row, &flips, |bytes| read_position(bytes).is_ok());
@@ -215,7 +219,7 @@ proptest! {
 
 #[test]
 fn keys_of_customers_do_not_run_into_each_other() {
-    let keys = |id: &str| [head_key(id), attributes_key(id), chunk_key(id, 0), chunk_key(id, 256)];
+    let keys = |id: &str| [head_key(id), attributes_key(id), chunk_key(id, (-5, 0)), chunk_key(id, (7, 256))];
     for id in ["", "a", "a\u{0}", "电"] {
         let found = keys(id).map(|key| {
             let (id, is_head) = read_customer_key(&key).unwrap();
@@ -297,23 +301,23 @@ fn the_formats_are_what_they_were() {
     for (name, found, expected) in [
         ("head key", head_key("cé"), "00000363c3a900"),
         ("attributes key", attributes_key("c"), "0000016301"),
-        ("chunk key", chunk_key("c", 258), "000001630200000102"),
+        ("chunk key", chunk_key("c", (-2, 258)), "00000163027ffffffffffffffe00000102"),
         ("timer key", timer_key(-2, "c"), "7ffffffffffffffe0063"),
         (
             "head",
             write_head(&customer),
-            "010101d00f018f03000101887766554433221114026539020403020136880e010203ec0e9811880e01d0c0b0a00905c00c01000000ec04200180050800020365333224100f1403036533332b0000000000802040",
+            "020101d00f018f03000101887766554433221114026539020403020136880e010203ec0e9811880e01d0c0b0a00905c00c018005000800020365333224100f1403036533332b0000000000802040",
         ),
         (
             "attributes",
             write_attributes(&customer.attributes),
-            "0101a006060103766970010107002504676f6c64020a002b0000000000000440",
+            "0201a006060103766970010107002504676f6c64020a002b0000000000000440",
         ),
-        ("start of the chunk", chunk[..24].to_vec(), "010107000002653004000e14010265310b000000000000d0"),
+        ("start of the chunk", chunk[..24].to_vec(), "020107000002653004000e14010265310b000000000000d0"),
         (
             "position",
             write_position(&position),
-            "010101066576656e7473d8040109019a0101630101180601010801630261620807060504030201",
+            "020101066576656e7473d8040109019a0101630101180601010801630261620807060504030201",
         ),
     ] {
         assert_eq!(hex(&found), expected, "{name}");

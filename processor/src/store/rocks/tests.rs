@@ -37,6 +37,16 @@ fn assert_alike(rocks: &RocksStore, memory: &MemoryStore, state: &mut u64) {
                 assert_eq!(found, memory.keys_after(column, &key, limit).unwrap(), "{column:?} after {key:?}");
             }
         }
+        let (low, high) = (&key(state), &key(state));
+        let between = |store: &dyn Store| {
+            let mut rows = Vec::new();
+            let (low, high) = (&*low.min(high), &*low.max(high));
+            store
+                .rows_between(column, (low, high), &mut |key, value| rows.push((key.to_vec(), value.to_vec())))
+                .unwrap();
+            rows
+        };
+        assert_eq!(between(rocks), between(memory), "{column:?} {low:?} {high:?}");
         assert_eq!(rocks.keys_after(column, &[], 1_000).unwrap(), memory.keys_after(column, &[], 1_000).unwrap());
     }
 }

@@ -84,7 +84,7 @@ fn a_late_event_rewrites_the_head_and_one_chunk() {
     let chunk = customer.timeline.chunks().iter().find(|chunk| chunk.last > 300_500).unwrap();
     let rows = [
         (rows::head_key("c"), rows::write_head(&customer)),
-        (rows::chunk_key("c", chunk.number), rows::write_chunk(chunk)),
+        (rows::chunk_key("c", chunk.key()), rows::write_chunk(chunk)),
         (rows::POSITION_KEY.to_vec(), rows::write_position(&Position::default())),
     ];
     let expected: usize = rows.iter().map(|(key, row)| key.len() + row.len()).sum();
