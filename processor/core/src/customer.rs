@@ -3,15 +3,15 @@
 use crate::alert::Episode;
 use crate::attributes::Attributes;
 use crate::calendar::Day;
+use crate::held::Held;
 use crate::rule::RuleKey;
 use crate::time::Millis;
 use crate::timeline::Timeline;
 use crate::tracker::Opening;
-use crate::window::HeldWindows;
 
 /// A customer's state: what happened, what is known, where each alert stands, and when to look again.
 ///
-/// All fields but `windows` and `changed` are stored; those two are derived.
+/// All fields are stored but `held`, which is derived, and the last two.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Customer {
     /// Time of the customer's latest event.
@@ -34,8 +34,8 @@ pub struct Customer {
     pub armed: Option<Millis>,
     /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].
     pub generation: i64,
-    /// Totals of windows; empty for a small customer.
-    pub windows: HeldWindows,
+    /// What values are moved on from; nothing for a small customer.
+    pub held: Held,
     /// Whether this differs from what the store holds.
     pub changed: bool,
     /// Whether the attributes do.

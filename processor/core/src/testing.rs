@@ -189,3 +189,9 @@ pub fn told(transitions: &[Transition]) -> Vec<String> {
     };
     transitions.iter().map(line).collect()
 }
+
+/// A small pseudo-random number: a linear congruential generator with Knuth's constants for MMIX.
+pub fn random(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}

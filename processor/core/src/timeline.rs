@@ -360,11 +360,8 @@ mod tests {
     /// Many at one instant, and then others before it, after it and at it again: whatever is split, the order holds.
     #[test]
     fn chunks_of_one_instant_keep_their_order() {
-        let mut state = 7_u64;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut state = 7;
+        let mut random = |below| crate::testing::random(&mut state, below);
         for _ in 0..300 {
             let (spread, crowd) = (1 + random(40), random(6));
             let mut times: Vec<Millis> = Vec::new();

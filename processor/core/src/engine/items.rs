@@ -74,7 +74,7 @@ impl Engine {
             }
             let base = u64::from(rule.key.0);
             let limit = self.settings.max_open_items;
-            let sweep = values::sweep(&items.tracker, base, customer, self.held.keeps, limit, now);
+            let sweep = values::sweep(&items.tracker, base, customer, self.keeping.keeps, limit, now);
             if let Cause::Event { at, record, .. } = cause
                 && sweep.refused.iter().any(|(time, id)| *time == at && **id == *record.id())
             {
@@ -103,6 +103,7 @@ impl Engine {
         }
         customer.changed |= before.is_none_or(|before| before != kept);
         customer.items.splice(from..from, kept);
+        customer.held.keep_items(&customer.items);
         ledgers::put(customer, rule, self.settings.history, now, ledger);
     }
 

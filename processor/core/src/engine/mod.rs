@@ -35,7 +35,7 @@ use crate::rule::{Items, Rule, RuleSet, Subject, Tracker};
 use crate::time::{DAY, Duration, Millis};
 use crate::tracker::Opening;
 use life::Turn;
-use values::{Held, Moment};
+use values::{Keeping, Moment};
 use verdict::Verdict;
 
 /// What, beside events and rules, can change an answer.
@@ -114,7 +114,7 @@ pub struct Engine {
     every_rule: Vec<usize>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
-    held: Held,
+    keeping: Keeping,
     /// The trackers of which an item keeps others from opening.
     crowded: Vec<Crowded>,
 }
@@ -132,11 +132,11 @@ impl Engine {
             .collect();
         let every_rule = (0..set.rules.len()).collect();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
-        let windows = stable_hash(&format!("{:?}", set.windows));
-        let held = Held { windows, keeps: set.reach(settings.history) };
+        let number = stable_hash(&format!("{:?} {:?}", set.windows, set.openings));
+        let keeping = Keeping { number, keeps: set.reach(settings.history) };
         let crowded = crowded(&set, settings.max_open_items);
         let profile = Catalog::type_id(PROFILE);
-        Self { set, settings, detail, profile, concerned, every_rule, may_raise, held, crowded }
+        Self { set, settings, detail, profile, concerned, every_rule, may_raise, keeping, crowded }
     }
 
     #[must_use]
@@ -207,16 +207,12 @@ impl Engine {
     /// Adds the event to all that is kept of the customer.
     fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
         customer.changed = true;
-        let before = customer.latest.map(|latest| latest - self.held.keeps);
+        let before = customer.latest.map(|latest| latest - self.keeping.keeps);
         let latest = customer.latest.map_or(at, |latest| latest.max(at));
         customer.latest = Some(latest);
         customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
         customer.timeline.insert(at, record);
-        for (held, window) in customer.windows.of(self.held.windows).iter_mut().zip(&self.set.windows) {
-            if let Some(held) = held {
-                held.insert(window, at, record);
-            }
-        }
+        customer.held.insert(self.keeping.number, &self.set, at, record);
         for silence in &self.set.silences {
             if silence.selector.select(record).is_some() {
                 remember_silence(&mut customer.silences, silence.key, at, record.id());
@@ -226,12 +222,10 @@ impl Engine {
             customer.attributes_changed |= customer.attributes.apply(at, record);
         }
         // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
-        let horizon = latest - self.held.keeps;
+        let horizon = latest - self.keeping.keeps;
         self.advance_bases(customer, before, horizon);
         if customer.timeline.forget_before(horizon) {
-            for (held, window) in customer.windows.of(self.held.windows).iter_mut().zip(&self.set.windows) {
-                *held = held.take().filter(|held| !held.reaches(window, horizon));
-            }
+            customer.held.forget_before(horizon);
         }
     }
 
@@ -244,8 +238,7 @@ impl Engine {
         }
         let mut bases = Vec::new();
         for Crowded { base, tracker, limit } in &self.crowded {
-            let found = customer.bases.iter().find(|found| found.tracker == *base);
-            let open = found.map_or(&[][..], |found| &found.open);
+            let open = values::base_of(&customer.bases, *base);
             let events = values::moves(tracker, &customer.timeline, before - 1, horizon - 1);
             let swept = tracker.sweep(open, events, *limit, horizon - 1);
             let open: Vec<Opening> = swept.open_items().cloned().collect();
@@ -328,7 +321,7 @@ impl Engine {
 
     /// What the rule says of the customer, or of one of its items.
     fn look(&self, rule: &Rule, customer: &mut Customer, moment: Moment<'_>) -> Look {
-        let lets = values::values(&self.set, self.held, rule, customer, moment);
+        let lets = values::values(&self.set, self.keeping, rule, customer, moment);
         let attributes = values::attributes(customer, self.profile, moment);
         let trigger = trigger_of(customer, moment);
         let scope = Scope { at: moment.at, lets: &lets, attributes: &attributes, event: None, trigger };
@@ -340,7 +333,7 @@ impl Engine {
     fn next_due(
         &self,
         place: usize,
-        customer: &Customer,
+        customer: &mut Customer,
         look: &Look,
         state: &AlertState,
         moment: Moment<'_>,
@@ -349,13 +342,14 @@ impl Engine {
             return None;
         }
         let rule = &self.set.rules[place];
+        let is_quiet = state.phase == Phase::Inactive;
+        let matters = |value: usize| !is_quiet || self.may_raise[place][value];
+        let by_values = values::next_change(&self.set, self.keeping, rule, customer, moment, matters);
         let trigger = trigger_of(customer, moment);
         let attributes = &customer.attributes;
         let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
-        let is_quiet = state.phase == Phase::Inactive;
-        let matters = |value: usize| !is_quiet || self.may_raise[place][value];
-        let by_values = values::next_change(&self.set, self.held.keeps, rule, customer, &scope, matters);
-        by_values.into_iter().chain(life::next_step(rule, state)).min()
+        let flip = values::next_flip(rule, &scope);
+        by_values.into_iter().chain(flip).chain(life::next_step(rule, state)).min()
     }
 
     fn item_transition(
@@ -389,7 +383,7 @@ impl Engine {
             values: values::owned(lets, moment.at),
             trigger: trigger.map(|(record, occurred_at)| Trigger { occurred_at, record: record.bytes().into() }),
             customer: values::attributes(customer, self.profile, moment).into_owned(),
-            evidence: evidence::evidence(&self.set, rule, self.held.keeps, customer, moment),
+            evidence: evidence::evidence(&self.set, rule, self.keeping.keeps, customer, moment),
         }
     }
 }

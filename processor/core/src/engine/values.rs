@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use crate::attributes::{Attribute, Attributes};
-use crate::customer::{Customer, LastSeen};
+use crate::customer::{Base, Customer, LastSeen};
 use crate::event::{FieldName, Record, TypeId};
 use crate::expr::{AttributeRef, Expr, LetValue, Scope};
-use crate::rule::{LetSource, Rule, RuleSet, Silence, Tracker};
+use crate::rule::{Let, LetSource, Rule, RuleSet, Silence, Tracker};
 use crate::time::{Duration, Millis};
 use crate::timeline::Timeline;
-use crate::tracker::Sweep;
+use crate::tracker::{Opening, Sweep, Trail};
 use crate::value::OwnedValue;
-use crate::window::{self, Anchor, HeldWindows};
+use crate::window::{self, Anchor};
 
 /// From where a customer is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -28,46 +28,71 @@ impl Moment<'_> {
     pub fn now(at: Millis) -> Self {
         Self { at, is_past: false, anchor: None }
     }
+
+    /// Whether values are moved on from where they were held. Those of a small customer cost next to nothing.
+    fn holds(&self, customer: &Customer) -> bool {
+        !self.is_past && !customer.timeline.is_small()
+    }
 }
 
-/// What is held of customers.
+/// What is kept of customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Tells the windows of this set from those of another.
-    pub windows: u64,
-    /// How long before a customer's latest event the earliest lies that is held.
+pub struct Keeping {
+    /// Tells the values of this set from those of another.
+    pub number: u64,
+    /// How long before a customer's latest event the earliest lies that is kept.
     pub keeps: Duration,
 }
 
 /// Every value of the rule's `let`, in its order.
-pub fn values(set: &RuleSet, held: Held, rule: &Rule, customer: &mut Customer, moment: Moment<'_>) -> Vec<LetValue> {
-    let holds = !moment.is_past && !customer.timeline.is_small();
-    rule.lets
-        .iter()
-        .map(|named| match named.value {
-            LetSource::Window(place) => {
-                let slid = holds.then(|| hold(&mut customer.windows, held.windows, set, place));
-                let (timeline, Moment { at, anchor, .. }) = (&customer.timeline, moment);
-                LetValue::Still(window::value(&set.windows[place], timeline, slid.flatten(), at, anchor))
-            }
-            LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer, moment)),
-            LetSource::Open(place) => {
-                let open = opened(&set.openings[place], customer, held.keeps, moment.at).open_count();
-                LetValue::Still(OwnedValue::Number(open as f64))
-            }
-        })
-        .collect()
+pub fn values(
+    set: &RuleSet,
+    keeping: Keeping,
+    rule: &Rule,
+    customer: &mut Customer,
+    moment: Moment<'_>,
+) -> Vec<LetValue> {
+    let holds = moment.holds(customer);
+    if holds {
+        customer.held.make_for(keeping.number, set);
+    }
+    let value = |named: &Let| match named.value {
+        LetSource::Window(place) => {
+            let window = &set.windows[place];
+            let held = holds.then(|| customer.held.window(place, window, moment.anchor));
+            LetValue::Still(window::value(window, &customer.timeline, held, moment.at, moment.anchor))
+        }
+        LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer, moment)),
+        LetSource::Open(place) => {
+            let tracker = &set.openings[place];
+            let open = if holds {
+                trail(tracker, customer, place, keeping.keeps, moment.at).open_count()
+            } else {
+                opened(tracker, customer, keeping.keeps, moment.at).open_count()
+            };
+            LetValue::Still(OwnedValue::Number(open as f64))
+        }
+    };
+    rule.lets.iter().map(value).collect()
 }
 
-fn hold<'c>(
-    windows: &'c mut HeldWindows,
-    number: u64,
-    set: &RuleSet,
+/// What is held of what is open, moved on to `at`.
+fn trail<'c>(
+    tracker: &Tracker,
+    customer: &'c mut Customer,
     place: usize,
-) -> Option<&'c mut Option<window::Held>> {
-    let held = windows.of(number);
-    held.resize(set.windows.len(), None);
-    held.get_mut(place)
+    keeps: Duration,
+    at: Millis,
+) -> &'c mut Trail {
+    let begin = || {
+        let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
+        Trail::new(tracker, base_of(&customer.bases, tracker.key), horizon.saturating_sub(1))
+    };
+    let trail = customer.held.opening(place).get_or_insert_with(begin);
+    if trail.at() < at {
+        trail.advance(tracker, moves(tracker, &customer.timeline, trail.at(), at), at);
+    }
+    trail
 }
 
 /// What is open by an `open` value at `at`.
@@ -85,9 +110,13 @@ pub fn sweep(
     through: Millis,
 ) -> Sweep {
     let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
-    let found = customer.bases.iter().find(|found| found.tracker == base);
-    let open = found.map_or(&[][..], |found| &found.open);
+    let open = base_of(&customer.bases, base);
     tracker.sweep(open, moves(tracker, &customer.timeline, horizon.saturating_sub(1), through), limit, through)
+}
+
+/// What a tracker had open before the earliest event that is held.
+pub fn base_of(bases: &[Base], tracker: u64) -> &[Opening] {
+    bases.iter().find(|base| base.tracker == tracker).map_or(&[], |base| &base.open)
 }
 
 /// The events after `after` and up to `through` that may open or close something, oldest first.
@@ -148,28 +177,40 @@ pub fn attributes<'c>(customer: &'c Customer, profile: TypeId, moment: Moment<'_
     Cow::Owned(customer.attributes.iter().filter_map(as_of).collect())
 }
 
-/// The first instant after the scope's at which a value that the rule looks at changes with no event arriving: an event
-/// enters or leaves a window, a running duration passes its bound. Windows of values that do not matter are left out.
+/// The first instant after the moment's at which a value that the rule looks at changes with no event arriving: an event
+/// enters or leaves a window, an item runs out. Values that do not matter are left out.
 pub fn next_change(
     set: &RuleSet,
-    keeps: Duration,
+    keeping: Keeping,
     rule: &Rule,
-    customer: &Customer,
-    scope: &Scope<'_>,
+    customer: &mut Customer,
+    moment: Moment<'_>,
     matters: impl Fn(usize) -> bool,
 ) -> Option<Millis> {
+    let holds = moment.holds(customer);
     let lets = rule.lets.iter().enumerate().filter(|(place, _)| matters(*place));
-    let windows = lets.filter_map(|(_, named)| match named.value {
-        LetSource::Window(place) => window::next_change(&set.windows[place], &customer.timeline, scope.at),
+    let changes = lets.filter_map(|(_, named)| match named.value {
+        LetSource::Window(place) => {
+            let window = &set.windows[place];
+            let held = holds.then(|| customer.held.window(place, window, moment.anchor));
+            window::next_change(window, &customer.timeline, held, moment.at)
+        }
         LetSource::Open(place) => {
             let tracker = &set.openings[place];
-            let sweep = opened(tracker, customer, keeps, scope.at);
+            if holds {
+                return trail(tracker, customer, place, keeping.keeps, moment.at).first_end(tracker);
+            }
+            let sweep = opened(tracker, customer, keeping.keeps, moment.at);
             sweep.open_items().map(|opening| tracker.end_of(opening.at)).min()
         }
         LetSource::Silence(_) => None,
     });
-    let flips = rule.conditions().filter_map(|condition: &Expr| condition.next_flip(scope));
-    windows.chain(flips).min()
+    changes.min()
+}
+
+/// The first instant after the scope's at which a running duration passes its bound.
+pub fn next_flip(rule: &Rule, scope: &Scope<'_>) -> Option<Millis> {
+    rule.conditions().filter_map(|condition: &Expr| condition.next_flip(scope)).min()
 }
 
 /// The values as an alert record tells them.

@@ -32,26 +32,24 @@ impl Anchor<'_> {
 /// A window's tally as it stood at an instant; of a window with `prior`, that of an item's trigger.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
-    at: Millis,
+    /// Its events are later than the first, and no later than the second.
+    bounds: (Millis, Millis),
     tally: Tally,
+    /// How many events are in it.
+    events: u64,
+    /// The earliest of them, which leaves next.
+    leaves: First,
+    /// The earliest event behind it, which enters next.
+    enters: First,
 }
 
-/// What is held of one customer's windows, by their place in a rule set.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HeldWindows {
-    of: u64,
-    held: Vec<Option<Held>>,
-}
-
-impl HeldWindows {
-    /// What is held of the windows known by this number: nothing, if those held last were others.
-    pub fn of(&mut self, windows: u64) -> &mut Vec<Option<Held>> {
-        if self.of != windows {
-            self.of = windows;
-            self.held.clear();
-        }
-        &mut self.held
-    }
+/// The earliest of some events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Unknown,
+    /// There is no event.
+    None,
+    At(Millis),
 }
 
 /// The value at `at`. `held` is what was held at an earlier instant, and is moved to this one.
@@ -66,14 +64,16 @@ pub fn value(
     anchor: Option<Anchor<'_>>,
 ) -> OwnedValue {
     let tell = |tally: &Tally| tell(tally, window, timeline, anchor);
-    let Some(held) = held else { return tell(&added_up(window, timeline, at, anchor)) };
+    let bounds = bounds(window, at, anchor);
+    let Some(held) = held.filter(|held| held.as_ref().is_none_or(|held| held.bounds.1 <= bounds.1)) else {
+        return tell(&added_up(window, timeline, at, anchor));
+    };
     match (window.span, anchor) {
-        (Span::Sliding { .. }, _) => tell(slide(window, timeline, held, at)),
-        (Span::Prior { .. }, Some(anchor)) if held.as_ref().is_none_or(|held| held.at <= anchor.at) => {
-            let tally = slide(window, timeline, held, anchor.at);
+        (Span::Prior { .. }, Some(anchor)) => {
+            let tally = slide(window, timeline, held, bounds, None);
             // What is at the trigger's instant and not before it.
             let after: Vec<_> = timeline
-                .range(anchor.at - 1, window.bounds(anchor.at).1)
+                .range(anchor.at - 1, bounds.1)
                 .skip_while(|entry| !anchor.is(*entry))
                 .filter_map(|entry| Some((entry.occurred_at, counted(window, entry)?)))
                 .collect();
@@ -86,7 +86,18 @@ pub fn value(
             }
             value
         }
-        _ => tell(&added_up(window, timeline, at, anchor)),
+        _ => tell(slide(window, timeline, held, bounds, anchor)),
+    }
+}
+
+/// The bounds of the window at `at`: after the first, up to and including the second.
+fn bounds(window: &Window, at: Millis, anchor: Option<Anchor<'_>>) -> (Millis, Millis) {
+    match (window.span, anchor) {
+        (Span::Sliding { .. }, _) => window.bounds(at),
+        (Span::Prior { .. }, Some(anchor)) => window.bounds(anchor.at),
+        (Span::Item, Some(anchor)) => (anchor.at - 1, at),
+        // Such a window belongs to an item.
+        (Span::Prior { .. } | Span::Item, None) => (at, at),
     }
 }
 
@@ -97,14 +108,7 @@ pub fn reached<'a>(
     at: Millis,
     anchor: Option<Anchor<'a>>,
 ) -> impl Iterator<Item = Entry<'a>> {
-    let (low, high) = match (window.span, anchor) {
-        (Span::Sliding { .. }, _) => window.bounds(at),
-        (Span::Prior { .. }, Some(anchor)) => window.bounds(anchor.at),
-        (Span::Item, Some(anchor)) => (anchor.at - 1, at),
-        // Such a window belongs to an item.
-        (Span::Prior { .. } | Span::Item, None) => (at, at),
-    };
-    between(window, timeline, (low, high), anchor)
+    between(window, timeline, bounds(window, at, anchor), anchor)
 }
 
 /// Of the events in `bounds` those on the right side of the anchor.
@@ -169,66 +173,113 @@ fn tell(tally: &Tally, window: &Window, timeline: &Timeline, anchor: Option<Anch
     })
 }
 
-/// Moves what is held to `at`, which is not before it.
-fn slide<'h>(window: &Window, timeline: &Timeline, held: &'h mut Option<Held>, at: Millis) -> &'h mut Tally {
-    let (low, high) = window.bounds(at);
-    let tally = match held.take() {
-        Some(Held { at: before, mut tally }) if before <= at && window.bounds(before).1 >= low => {
-            let (old_low, old_high) = window.bounds(before);
-            for entry in timeline.range(old_high, high) {
-                if let Some(value) = counted(window, entry) {
-                    tally.add(entry.occurred_at, value);
-                }
-            }
-            for entry in timeline.range(old_low, low) {
-                if let Some(value) = counted(window, entry) {
-                    tally.remove(entry.occurred_at, value);
-                }
-            }
-            tally
+/// Moves what is held to these bounds, which are not before its own.
+fn slide<'h>(
+    window: &Window,
+    timeline: &Timeline,
+    held: &'h mut Option<Held>,
+    (low, high): (Millis, Millis),
+    anchor: Option<Anchor<'_>>,
+) -> &'h mut Tally {
+    let overlapping = held.take().filter(|held| held.bounds.0 <= low && low <= held.bounds.1);
+    let held = held.insert(overlapping.unwrap_or_else(|| Held {
+        bounds: (low, low),
+        tally: Tally::new(window.aggregate),
+        events: 0,
+        leaves: First::None,
+        enters: First::Unknown,
+    }));
+    let (old_low, old_high) = held.bounds;
+    let is_new = old_low == old_high;
+    let entering = between(window, timeline, (old_high, high), anchor.filter(|_| is_new));
+    for (at, value) in entering.filter_map(|entry| Some((entry.occurred_at, counted(window, entry)?))) {
+        held.add(at, value);
+    }
+    for entry in timeline.range(old_low, low) {
+        if let Some(value) = counted(window, entry) {
+            held.tally.remove(entry.occurred_at, value);
+            held.events -= 1;
         }
-        _ => {
-            let mut tally = Tally::new(window.aggregate);
-            for entry in timeline.range(low, high) {
-                if let Some(value) = counted(window, entry) {
-                    tally.add(entry.occurred_at, value);
-                }
-            }
-            tally
-        }
-    };
-    &mut held.insert(Held { at, tally }).tally
+    }
+    held.bounds = (low, high);
+    match held.leaves {
+        _ if held.events == 0 => held.leaves = First::None,
+        First::At(at) if at <= low => held.leaves = First::Unknown,
+        _ => {}
+    }
+    if matches!(held.enters, First::At(at) if at <= high) {
+        held.enters = First::Unknown;
+    }
+    &mut held.tally
 }
 
 impl Held {
+    fn add(&mut self, at: Millis, value: Option<FieldValue<'_>>) {
+        self.tally.add(at, value);
+        self.events += 1;
+        self.leaves.heard_of(at);
+    }
+
     /// Takes in an event that has just been added to the timeline, if the window as it is held reaches it.
     pub fn insert(&mut self, window: &Window, occurred_at: Millis, record: Record<'_>) {
-        let (low, high) = window.bounds(self.at);
+        let (low, high) = self.bounds;
         if low < occurred_at
-            && occurred_at <= high
             && let Some(value) = counted_record(window, record)
         {
-            self.tally.add(occurred_at, value);
+            if occurred_at <= high {
+                self.add(occurred_at, value);
+            } else {
+                self.enters.heard_of(occurred_at);
+            }
         }
     }
 
     /// Whether sliding on may need an event before `horizon`.
     #[must_use]
-    pub fn reaches(&self, window: &Window, horizon: Millis) -> bool {
-        window.bounds(self.at).0 < horizon - 1
+    pub fn reaches(&self, horizon: Millis) -> bool {
+        self.bounds.0 < horizon - 1
     }
 }
 
-/// The first instant after `at` at which an event enters or leaves the window, if none is added.
+impl First {
+    /// There is an event at `at` as well.
+    fn heard_of(&mut self, at: Millis) {
+        *self = match *self {
+            Self::Unknown => Self::Unknown,
+            Self::None => Self::At(at),
+            Self::At(first) => Self::At(first.min(at)),
+        };
+    }
+
+    /// The instant; looked up only if it is not known.
+    fn at(&mut self, find: impl FnOnce() -> Option<Millis>) -> Option<Millis> {
+        if *self == Self::Unknown {
+            *self = find().map_or(Self::None, Self::At);
+        }
+        if let Self::At(at) = *self { Some(at) } else { None }
+    }
+}
+
+/// The first instant after `at` at which an event enters or leaves the window, if none is added. `held` is what is held
+/// at `at`.
 #[must_use]
-pub fn next_change(window: &Window, timeline: &Timeline, at: Millis) -> Option<Millis> {
+pub fn next_change(
+    window: &Window,
+    timeline: &Timeline,
+    held: Option<&mut Option<Held>>,
+    at: Millis,
+) -> Option<Millis> {
     if !matches!(window.span, Span::Sliding { .. }) {
         return None;
     }
     let (low, high) = window.bounds(at);
-    let first_after =
-        |bound: Millis, until: Millis| timeline.range(bound, until).find(|entry| counted(window, *entry).is_some());
-    let leaves = first_after(low, high).map(|entry| entry.occurred_at + (at - low));
-    let enters = first_after(high, Millis::MAX).map(|entry| entry.occurred_at + (at - high));
-    leaves.into_iter().chain(enters).min()
+    let first_after = |bound: Millis, until: Millis| {
+        let mut entries = timeline.range(bound, until);
+        entries.find(|entry| counted(window, *entry).is_some()).map(|entry| entry.occurred_at)
+    };
+    let (leaves, enters) = match held.and_then(Option::as_mut).filter(|held| held.bounds == (low, high)) {
+        Some(held) => (held.leaves.at(|| first_after(low, high)), held.enters.at(|| first_after(high, Millis::MAX))),
+        None => (first_after(low, high), first_after(high, Millis::MAX)),
+    };
+    leaves.map(|leaves| leaves + (at - low)).into_iter().chain(enters.map(|enters| enters + (at - high))).min()
 }

@@ -61,7 +61,7 @@ fn key(of: &str) -> u64 {
 fn remembered(old: Rules<'_>, new: Rules<'_>, customer: &mut Customer) -> Vec<String> {
     let (old, new) = (engine(old), engine(new));
     let clock = customer.latest.unwrap();
-    Change::between(&old, &new).adopt(&old, &new, customer, "c", clock, &mut vec![]);
+    Change::between(&old, &new).adopt(&old, &new, customer, "c", clock, &mut Judged::default());
     customer.silences.iter().map(|seen| format!("{} {}", seen.at, seen.event_id)).collect()
 }
 
@@ -112,6 +112,6 @@ fn what_changes_nothing_leaves_no_mark() {
     let (old, new) = (engine(rules), engine(&[("q", "1", QUIET), ("b", "1", MANY)]));
     let mut known = customer(&[(PURCHASE, 3, "p1"), (COMPLAINT, 90, "c1")], &[(PURCHASE, 3, "p1")]);
     let before = known.clone();
-    Change::between(&old, &new).adopt(&old, &new, &mut known, "c", 90, &mut vec![]);
+    Change::between(&old, &new).adopt(&old, &new, &mut known, "c", 90, &mut Judged::default());
     assert_eq!(known, before);
 }

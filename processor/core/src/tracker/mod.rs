@@ -9,6 +9,10 @@
 //! An event that is one of those that close never opens. At the instant at which an item runs out a closing event is in
 //! time, and an event of its key opens the next.
 
+mod standing;
+
+pub use standing::Trail;
+
 use crate::attributes::Attributes;
 use crate::event::{Record, TypeId};
 use crate::expr::Scope;

@@ -1,0 +1,92 @@
+//! What is held of a large customer's values between two looks, so that they are moved on instead of worked out anew.
+//!
+//! All of it is derived and none of it is stored: it is built up when a large customer is first looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::customer::Item;
+use crate::event::Record;
+use crate::rule::{RuleSet, Span, Window};
+use crate::time::Millis;
+use crate::tracker::Trail;
+use crate::window::{self, Anchor};
+
+/// Of one customer, by the places of windows and openings in a rule set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Number of the rule set's values.
+    of: u64,
+    windows: Vec<Option<window::Held>>,
+    /// Windows that begin with an item, by its opening.
+    items: BTreeMap<(Millis, Box<str>), Vec<Option<window::Held>>>,
+    openings: Vec<Option<Trail>>,
+}
+
+impl Held {
+    /// Makes room for the values of a set that is known by this number; those of another are dropped.
+    pub fn make_for(&mut self, of: u64, set: &RuleSet) {
+        if self.of != of || self.windows.len() != set.windows.len() {
+            let (windows, openings) = (vec![None; set.windows.len()], vec![None; set.openings.len()]);
+            *self = Self { of, windows, items: BTreeMap::new(), openings };
+        }
+    }
+
+    /// A window; of one that begins with an item, that item's.
+    pub fn window(&mut self, place: usize, window: &Window, anchor: Option<Anchor<'_>>) -> &mut Option<window::Held> {
+        let (Span::Item, Some(anchor)) = (window.span, anchor) else { return &mut self.windows[place] };
+        let held = self.items.entry((anchor.at, anchor.event_id.into())).or_default();
+        held.resize(self.windows.len(), None);
+        &mut held[place]
+    }
+
+    pub fn opening(&mut self, place: usize) -> &mut Option<Trail> {
+        &mut self.openings[place]
+    }
+
+    /// Takes in an event that has just been added to the timeline.
+    pub fn insert(&mut self, of: u64, set: &RuleSet, at: Millis, record: Record<'_>) {
+        if self.of != of {
+            return;
+        }
+        for (held, window) in self.windows.iter_mut().zip(&set.windows) {
+            if let Some(held) = held {
+                held.insert(window, at, record);
+            }
+        }
+        for held in self.items.values_mut() {
+            for (held, window) in held.iter_mut().zip(&set.windows) {
+                if let Some(held) = held {
+                    held.insert(window, at, record);
+                }
+            }
+        }
+        for (held, tracker) in self.openings.iter_mut().zip(&set.openings) {
+            if let Some(trail) = held
+                && trail.at() >= at
+                && tracker.reads(record).is_some()
+                && !trail.go_back(at)
+            {
+                *held = None;
+            }
+        }
+    }
+
+    /// Lets go of what may need events from before `horizon` to move on.
+    pub fn forget_before(&mut self, horizon: Millis) {
+        for held in &mut self.windows {
+            *held = held.take().filter(|held| !held.reaches(horizon));
+        }
+        for trail in self.openings.iter_mut().flatten() {
+            trail.forget_before(horizon);
+        }
+    }
+
+    /// Lets go of the windows of items that are open no longer.
+    pub fn keep_items(&mut self, items: &[Item]) {
+        if self.items.len() > items.len() {
+            let open: BTreeSet<(Millis, &str)> =
+                items.iter().map(|Item { opening, .. }| (opening.at, &*opening.event_id)).collect();
+            self.items.retain(|(at, event_id), _| open.contains(&(*at, event_id)));
+        }
+    }
+}
