@@ -23,6 +23,16 @@ impl Attributes {
     /// Takes over what a `profile` event carries, but for what a later event has said already. Of events at one
     /// instant the one that arrived last counts. Returns whether anything changed.
     pub fn apply(&mut self, occurred_at: Millis, record: Record<'_>) -> bool {
+        self.apply_telling(occurred_at, record, |_| ())
+    }
+
+    /// The same; `replaced` is told what was there before.
+    pub fn apply_telling(
+        &mut self,
+        occurred_at: Millis,
+        record: Record<'_>,
+        mut replaced: impl FnMut(Attribute),
+    ) -> bool {
         let mut changed = false;
         for (name, value) in record.fields() {
             let value = value.value().to_owned();
@@ -31,8 +41,8 @@ impl Attributes {
                 Some(attribute) => {
                     // The time too: it decides which later arrival counts, so it must get into the row.
                     changed |= attribute.since != occurred_at || attribute.value != value;
-                    attribute.since = occurred_at;
-                    attribute.value = value;
+                    let name = attribute.name.clone();
+                    replaced(std::mem::replace(attribute, Attribute { name, since: occurred_at, value }));
                 }
                 None => {
                     self.held.push(Attribute { name: name.into(), since: occurred_at, value });
@@ -46,10 +56,27 @@ impl Attributes {
     #[inline]
     #[must_use]
     pub fn value(&self, name: &AttributeRef) -> Value<'_> {
-        self.held
-            .iter()
-            .find(|attribute| attribute.name == *name)
-            .map_or(Value::Null, |attribute| attribute.value.borrow())
+        self.get(name).map_or(Value::Null, |attribute| attribute.value.borrow())
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn get(&self, name: &AttributeRef) -> Option<&Attribute> {
+        self.held.iter().find(|attribute| attribute.name == *name)
+    }
+
+    /// Puts one in, unless there is a later one of its name.
+    pub fn put(&mut self, attribute: Attribute) {
+        match self.held.iter_mut().find(|other| other.name == attribute.name) {
+            Some(other) if other.since > attribute.since => {}
+            Some(other) => *other = attribute,
+            None => self.held.push(attribute),
+        }
+    }
+
+    /// Keeps those that `keeps` says.
+    pub fn retain(&mut self, keeps: impl FnMut(&Attribute) -> bool) {
+        self.held.retain(keeps);
     }
 
     /// Every attribute, for packing.
@@ -79,7 +106,9 @@ impl<'a> IntoIterator for &'a Attributes {
 }
 
 impl AttributeRef {
-    fn is(&self, name: FieldName<'_>) -> bool {
+    /// Whether it is the field of this name.
+    #[must_use]
+    pub fn is(&self, name: FieldName<'_>) -> bool {
         match (self, name) {
             (Self::Slot(own), FieldName::Slot(other)) => *own == other,
             (Self::Extra(own), FieldName::Extra(other)) => **own == *other,

@@ -30,6 +30,8 @@ pub struct Customer {
     pub ledgers: Vec<Ledger>,
     /// For each tracker what was open before the earliest event that is held, and kept others from opening.
     pub bases: Vec<Base>,
+    /// What an instant in the past may ask for and the events that are held do not tell any more.
+    pub former: Former,
     /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
     pub armed: Option<Millis>,
     /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].
@@ -71,6 +73,21 @@ pub struct Base {
     /// [`crate::rule::Tracker::key`] of an `open` value, [`RuleKey`] of a rule.
     pub tracker: u64,
     pub open: Vec<Opening>,
+}
+
+/// What was known when the events before were let go of, of all that later events have said otherwise.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Former {
+    pub attributes: Attributes,
+    /// By key, in no order.
+    pub silences: Vec<LastSeen>,
+}
+
+impl Former {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.silences.is_empty()
+    }
 }
 
 /// When an item, or a rule with a date, fired.

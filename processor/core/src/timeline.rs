@@ -235,7 +235,7 @@ impl Timeline {
     /// Lets go of events before `horizon`: sealed chunks as a whole once their last event is, the tail one by one.
     /// Returns whether anything went.
     pub fn forget_before(&mut self, horizon: Millis) -> bool {
-        if self.chunks.first().is_none_or(|chunk| chunk.first >= horizon) {
+        if self.starts_at(horizon) {
             return false;
         }
         let whole = self.chunks.iter().take_while(|chunk| chunk.last < horizon).count();
@@ -273,6 +273,12 @@ impl Timeline {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
+    }
+
+    /// Whether no event is earlier than this.
+    #[must_use]
+    pub fn starts_at(&self, instant: Millis) -> bool {
+        self.chunks.first().is_none_or(|chunk| chunk.first >= instant)
     }
 
     /// Number of events held.

@@ -17,7 +17,7 @@
 
 use tocsin_core::alert::{Episode, Severity};
 use tocsin_core::attributes::{Attribute, Attributes};
-use tocsin_core::customer::{AlertState, Customer, LastSeen, Phase};
+use tocsin_core::customer::{AlertState, Customer, Former, LastSeen, Phase};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
 use tocsin_core::partition::Sweep;
@@ -157,7 +157,8 @@ const HAS_GENERATION: u8 = 1 << 1;
 const HAS_ITEMS: u8 = 1 << 2;
 const HAS_LEDGERS: u8 = 1 << 3;
 const HAS_BASES: u8 = 1 << 4;
-const HEAD_FLAGS: u8 = HAS_ATTRIBUTES | HAS_GENERATION | HAS_ITEMS | HAS_LEDGERS | HAS_BASES;
+const HAS_FORMER: u8 = 1 << 5;
+const HEAD_FLAGS: u8 = HAS_ATTRIBUTES | HAS_GENERATION | HAS_ITEMS | HAS_LEDGERS | HAS_BASES | HAS_FORMER;
 
 fn flag(on: bool, bit: u8) -> u8 {
     if on { bit } else { 0 }
@@ -177,17 +178,13 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
             | flag(customer.generation != 0, HAS_GENERATION)
             | flag(!customer.items.is_empty(), HAS_ITEMS)
             | flag(!customer.ledgers.is_empty(), HAS_LEDGERS)
-            | flag(!customer.bases.is_empty(), HAS_BASES),
+            | flag(!customer.bases.is_empty(), HAS_BASES)
+            | flag(!customer.former.is_empty(), HAS_FORMER),
     );
     if customer.generation != 0 {
         varint::put_signed(&mut out, customer.generation);
     }
-    varint::put(&mut out, customer.silences.len() as u64);
-    for seen in &customer.silences {
-        out.extend_from_slice(&seen.key.to_le_bytes());
-        varint::put_signed(&mut out, latest - seen.at);
-        varint::put_bytes(&mut out, seen.event_id.as_bytes());
-    }
+    put_silences(&mut out, &customer.silences, latest);
     varint::put(&mut out, customer.alerts.len() as u64);
     for alert in &customer.alerts {
         put_alert(&mut out, alert);
@@ -200,6 +197,10 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
     }
     if !customer.bases.is_empty() {
         items::put_bases(&mut out, &customer.bases);
+    }
+    if !customer.former.is_empty() {
+        varint::put_bytes(&mut out, &attribute_fields(&customer.former.attributes));
+        put_silences(&mut out, &customer.former.silences, latest);
     }
     let (tail, sealed) = match customer.timeline.chunks().split_last() {
         Some((tail, sealed)) => (Some(tail), sealed),
@@ -243,11 +244,7 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
         customer.generation = reader.signed()?;
     }
     let latest = customer.latest.unwrap_or(0);
-    for _ in 0..reader.unsigned()? {
-        let key = u64::from_le_bytes(reader.array()?);
-        let at = latest.checked_sub(reader.signed()?)?;
-        customer.silences.push(LastSeen { key, at, event_id: reader.text()?.into() });
-    }
+    customer.silences = read_silences(&mut reader, latest)?;
     for _ in 0..reader.unsigned()? {
         customer.alerts.push(read_alert(&mut reader)?);
     }
@@ -260,6 +257,10 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     if flags & HAS_BASES != 0 {
         customer.bases = items::read_bases(&mut reader)?;
     }
+    if flags & HAS_FORMER != 0 {
+        let attributes = read_attribute_fields(Reader::new(reader.bytes()?))?;
+        customer.former = Former { attributes, silences: read_silences(&mut reader, latest)? };
+    }
     let sealed = reader.unsigned()?;
     let tail = if reader.is_empty() {
         None
@@ -269,6 +270,25 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
         Some(Chunk { changed: true, ..Chunk::unpack(key, reader.rest().to_vec())? })
     };
     Some(Head { customer, has_attributes, sealed, tail })
+}
+
+fn put_silences(out: &mut Vec<u8>, silences: &[LastSeen], latest: Millis) {
+    varint::put(out, silences.len() as u64);
+    for seen in silences {
+        out.extend_from_slice(&seen.key.to_le_bytes());
+        varint::put_signed(out, latest - seen.at);
+        varint::put_bytes(out, seen.event_id.as_bytes());
+    }
+}
+
+fn read_silences(reader: &mut Reader<'_>, latest: Millis) -> Option<Vec<LastSeen>> {
+    let mut silences = Vec::new();
+    for _ in 0..reader.unsigned()? {
+        let key = u64::from_le_bytes(reader.array()?);
+        let at = latest.checked_sub(reader.signed()?)?;
+        silences.push(LastSeen { key, at, event_id: reader.text()?.into() });
+    }
+    Some(silences)
 }
 
 /// A sealed chunk's row.
@@ -308,6 +328,12 @@ pub fn assemble(head: Head, attributes: Attributes, sealed: Vec<Chunk>) -> Resul
 #[must_use]
 pub fn write_attributes(attributes: &Attributes) -> Vec<u8> {
     let mut out = opened();
+    out.extend_from_slice(&attribute_fields(attributes));
+    out
+}
+
+fn attribute_fields(attributes: &Attributes) -> Vec<u8> {
+    let mut out = Vec::new();
     for attribute in attributes {
         let mut field = Vec::new();
         let value = match &attribute.value {
@@ -338,11 +364,10 @@ pub fn write_attributes(attributes: &Attributes) -> Vec<u8> {
 /// # Errors
 /// If the bytes are not attributes.
 pub fn read_attributes(bytes: &[u8]) -> Result<Attributes, DamagedRow> {
-    try_read_attributes(bytes).ok_or(DamagedRow { row: "attributes" })
+    open(bytes).and_then(read_attribute_fields).ok_or(DamagedRow { row: "attributes" })
 }
 
-fn try_read_attributes(bytes: &[u8]) -> Option<Attributes> {
-    let mut reader = open(bytes)?;
+fn read_attribute_fields(mut reader: Reader<'_>) -> Option<Attributes> {
     let mut attributes = Vec::new();
     while !reader.is_empty() {
         let since = reader.signed()?;

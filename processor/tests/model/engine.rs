@@ -2,11 +2,18 @@
 
 use super::model::Settings;
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use tocsin::codec::schemas::Schemas;
+
+/// The shipped event types, read once: that takes as long as a case.
+pub fn shipped() -> Arc<Schemas> {
+    static SHIPPED: LazyLock<Arc<Schemas>> = LazyLock::new(|| Arc::new(Schemas::shipped()));
+    SHIPPED.clone()
+}
 
 /// The alert records in the order of judging. `events` are JSON lines in the order of arrival, all in one partition.
 pub fn run_engine(rules_yaml: &str, events: &[String], settings: &Settings) -> Vec<serde_json::Value> {
-    let schemas = Arc::new(tocsin::codec::schemas::Schemas::shipped());
+    let schemas = shipped();
     let source = tocsin::rules::Source { name: "rules.yaml".into(), text: rules_yaml.into() };
     let limits = tocsin::rules::Limits { history: settings.history_ms, ..Default::default() };
     let rules = tocsin::rules::load(&[source], schemas.catalog(), &limits).unwrap_or_else(|error| panic!("{error}"));

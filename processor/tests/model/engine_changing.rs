@@ -19,7 +19,7 @@ use tocsin_core::time::Millis;
 
 /// The alert records in the order of judging, and what was reached.
 pub fn run_engine(case: &Case) -> (Vec<serde_json::Value>, Seen) {
-    let schemas = Arc::new(Schemas::shipped());
+    let schemas = super::engine::shipped();
     let sets = case.changes.iter().map(|change| &change.rules);
     let sets =
         [&case.rules].into_iter().chain(sets).map(|rules| engine(&render::rules(rules), &schemas, case)).collect();

@@ -2,7 +2,6 @@
 //! edges are the rule rather than the exception.
 
 use super::event::Event;
-use super::expr::{Expr, Name};
 use super::generate_changes::changes;
 use super::generate_events::{add_dates, events, long_events};
 use super::generate_rules::rule;
@@ -123,17 +122,7 @@ pub fn case_on(rng: &mut Rng, grid: Grid, palette: Palette) -> Case {
 fn history(rng: &mut Rng, grid: Grid, rules: &[Rule]) -> i64 {
     let longest = longest_window(rules).unwrap_or(grid.step * rng.range(1, 5));
     let more = rng.pick(&[0, 0, 1, grid.step, grid.step * 4]);
-    if rng.chance(45) || rules.iter().any(looks_back) { 400 * DAY_MS } else { longest + more }
-}
-
-/// Whether the rule asks for attributes or silences as of an instant that may be past: what a later event has said
-/// otherwise is known only while the earlier event is held, which is as long as the history at least.
-fn looks_back(rule: &Rule) -> bool {
-    let asks = |expr: &&Expr| {
-        expr.all().iter().any(|part| matches!(part, Expr::Name(Name::Attribute(_)) | Expr::Has(Name::Attribute(_))))
-    };
-    let silent = |(_, measure): &(String, Measure)| matches!(measure, Measure::Silence(_));
-    rule.is_judged_once() && (rule.lets.iter().any(silent) || rule.expressions().iter().any(asks))
+    if rng.chance(45) { 400 * DAY_MS } else { longest + more }
 }
 
 /// Or the longest item.

@@ -28,7 +28,8 @@ use std::sync::Arc;
 pub use change::Change;
 
 use crate::alert::{Details, Judged, Transition, Trigger};
-use crate::customer::{AlertState, Base, Customer, LastSeen, Phase};
+use crate::attributes::Attribute;
+use crate::customer::{AlertState, Base, Customer, Former, LastSeen, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
 use crate::rule::{Items, Rule, RuleSet, Subject, Tracker};
@@ -117,6 +118,8 @@ pub struct Engine {
     keeping: Keeping,
     /// The trackers of which an item keeps others from opening.
     crowded: Vec<Crowded>,
+    /// Whether a rule judges items as of instants that may be past.
+    looks_back: bool,
 }
 
 impl Engine {
@@ -136,7 +139,9 @@ impl Engine {
         let keeping = Keeping { number, keeps: set.reach(settings.history) };
         let crowded = crowded(&set, settings.max_open_items);
         let profile = Catalog::type_id(PROFILE);
-        Self { set, settings, detail, profile, concerned, every_rule, may_raise, keeping, crowded }
+        let looks_back =
+            set.rules.iter().any(|rule| matches!(&rule.subject, Subject::Item(items) if items.judged_once));
+        Self { set, settings, detail, profile, concerned, every_rule, may_raise, keeping, crowded, looks_back }
     }
 
     #[must_use]
@@ -219,21 +224,22 @@ impl Engine {
             }
         }
         if record.type_id() == self.profile {
-            customer.attributes_changed |= customer.attributes.apply(at, record);
+            self.set_attributes(customer, at, record);
         }
         // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
         let horizon = latest - self.keeping.keeps;
-        self.advance_bases(customer, before, horizon);
+        if let Some(before) = before.filter(|before| *before < horizon) {
+            self.advance_bases(customer, before, horizon);
+            self.advance_former(customer, before, horizon);
+        }
         if customer.timeline.forget_before(horizon) {
             customer.held.forget_before(horizon);
         }
     }
 
     /// Lets go of what was open before the horizon, but for what still keeps others from opening.
-    fn advance_bases(&self, customer: &mut Customer, before: Option<Millis>, horizon: Millis) {
-        let Some(before) = before.filter(|before| *before < horizon && !self.crowded.is_empty()) else { return };
-        let is_any = customer.timeline.chunks().first().is_some_and(|chunk| chunk.first < horizon);
-        if !is_any && customer.bases.is_empty() {
+    fn advance_bases(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
+        if self.crowded.is_empty() || (customer.timeline.starts_at(horizon) && customer.bases.is_empty()) {
             return;
         }
         let mut bases = Vec::new();
@@ -247,6 +253,50 @@ impl Engine {
             }
         }
         customer.bases = bases;
+    }
+
+    /// Takes over what a profile event says. What it says otherwise than before is known from the earlier event, if that is
+    /// held.
+    fn set_attributes(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
+        let Customer { attributes, timeline, former, .. } = customer;
+        let is_held = |attribute: &Attribute| {
+            let mut entries = timeline.range(attribute.since - 1, attribute.since);
+            entries.any(|entry| {
+                let record = entry.record().filter(|record| record.type_id() == self.profile);
+                record.is_some_and(|record| record.fields().any(|(name, _)| attribute.name.is(name)))
+            })
+        };
+        customer.attributes_changed |= attributes.apply_telling(at, record, |replaced| {
+            if self.looks_back && replaced.since < at && !is_held(&replaced) {
+                former.attributes.put(replaced);
+            }
+        });
+    }
+
+    /// Keeps, of what is let go of, what the past may be asked for.
+    fn advance_former(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
+        let Customer { attributes, silences, timeline, former, .. } = customer;
+        if !self.looks_back {
+            *former = Former::default();
+            return;
+        }
+        if timeline.starts_at(horizon) && former.is_empty() {
+            return;
+        }
+        for entry in timeline.range(before - 1, horizon - 1) {
+            let Some(record) = entry.record() else { continue };
+            if record.type_id() == self.profile {
+                former.attributes.apply(entry.occurred_at, record);
+            }
+            for silence in &self.set.silences {
+                if silence.selector.select(record).is_some() {
+                    remember_silence(&mut former.silences, silence.key, entry.occurred_at, record.id());
+                }
+            }
+        }
+        // What no later event has said otherwise stands beside it.
+        former.attributes.retain(|old| attributes.get(&old.name).is_some_and(|known| known.since >= horizon));
+        former.silences.retain(|old| silences.iter().any(|known| known.key == old.key && known.at >= horizon));
     }
 
     fn concerned(&self, type_id: TypeId) -> &[usize] {

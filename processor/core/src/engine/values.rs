@@ -145,21 +145,23 @@ pub fn last_seen<'c>(silence: &Silence, customer: &'c Customer, moment: Moment<'
         return known.map(Cow::Borrowed);
     }
     let mut earlier = customer.timeline.backwards(moment.at);
-    let (at, record) = earlier.find_map(|entry| {
+    let held = earlier.find_map(|entry| {
         let record = entry.record()?;
         silence.selector.select(record).map(|_| (entry.occurred_at, record))
-    })?;
-    Some(Cow::Owned(LastSeen { key: silence.key, at, event_id: record.id().into() }))
+    });
+    if let Some((at, record)) = held {
+        return Some(Cow::Owned(LastSeen { key: silence.key, at, event_id: record.id().into() }));
+    }
+    customer.former.silences.iter().find(|seen| seen.key == silence.key && seen.at <= moment.at).map(Cow::Borrowed)
 }
 
-/// The attributes as of the moment. What is not known any more, because a later event has said otherwise and the earlier
-/// one is older than what is kept, is null.
+/// The attributes as of the moment.
 pub fn attributes<'c>(customer: &'c Customer, profile: TypeId, moment: Moment<'_>) -> Cow<'c, Attributes> {
     let is_later = |attribute: &Attribute| attribute.since > moment.at;
     if !moment.is_past || !customer.attributes.iter().any(is_later) {
         return Cow::Borrowed(&customer.attributes);
     }
-    let earlier = |attribute: &Attribute| {
+    let held = |attribute: &Attribute| {
         let mut profiles = customer.timeline.backwards(moment.at).filter(|entry| entry.type_id() == Some(profile));
         profiles.find_map(|entry| {
             let record = entry.record()?;
@@ -172,6 +174,10 @@ pub fn attributes<'c>(customer: &'c Customer, profile: TypeId, moment: Moment<'_
             let value = value.value().to_owned();
             Some(Attribute { name: attribute.name.clone(), since: entry.occurred_at, value })
         })
+    };
+    let earlier = |attribute: &Attribute| {
+        let former = customer.former.attributes.get(&attribute.name).filter(|former| former.since <= moment.at);
+        former.cloned().into_iter().chain(held(attribute)).max_by_key(|earlier| earlier.since)
     };
     let as_of = |attribute: &Attribute| if is_later(attribute) { earlier(attribute) } else { Some(attribute.clone()) };
     Cow::Owned(customer.attributes.iter().filter_map(as_of).collect())

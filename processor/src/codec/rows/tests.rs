@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tocsin_core::customer::{Base, Firing, Item, Ledger};
+use tocsin_core::customer::{Base, Firing, Former, Item, Ledger};
 use tocsin_core::event::RecordWriter;
 use tocsin_core::tracker::Opening;
 
@@ -91,10 +91,15 @@ fn customer() -> impl Strategy<Value = Customer> {
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()), proptest::option::of(instant()));
     let events = prop_oneof![vec((instant(), any::<u16>()), 0..20), vec((instant(), any::<u16>()), 100..300)];
     let generation = prop_oneof![Just(0), any::<i64>()];
-    let rules = (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3));
+    let former = (vec(attribute(), 0..3), vec(seen.clone(), 0..3));
+    let former =
+        former.prop_map(|(attributes, silences)| Former { attributes: attributes.into_iter().collect(), silences });
+    let rules = (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3), former);
     (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), rules, events).prop_map(
-        |((latest, first_seen, armed), generation, attributes, silences, (alerts, items, ledgers, bases), events)| {
+        |((latest, first_seen, armed), generation, attributes, silences, rules, events)| {
+            let (alerts, items, ledgers, bases, former) = rules;
             Customer {
+                former,
                 items,
                 ledgers,
                 bases,
