@@ -60,7 +60,7 @@ pub fn tell(file: &str, document: &str) -> Told {
             story.told(rules, &schemas, &mut told.text);
             (told.stories, tested) = (told.stories + 1, true);
         } else {
-            block.iter().for_each(|line| put(&mut told.text, line));
+            put_all(&mut told.text, &block);
             if kind == "yaml" {
                 assert!(tested, "{file}:{}: the rules before this line have no events", number + 1);
                 (rules, tested) = (Some(block.join("\n")), false);
@@ -77,6 +77,12 @@ pub fn tell(file: &str, document: &str) -> Told {
 fn put(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
+}
+
+fn put_all(text: &mut String, lines: &[impl AsRef<str>]) {
+    for line in lines {
+        put(text, line.as_ref());
+    }
 }
 
 /// A block of events: its lines but for what it expects, which of them come in, and under which settings.
@@ -159,9 +165,9 @@ impl<'d> Story<'d> {
         }
         for (line, found) in self.lines.iter().zip(&found) {
             put(text, line);
-            found.iter().for_each(|line| put(text, line));
+            put_all(text, found);
         }
-        last.iter().for_each(|line| put(text, line));
+        put_all(text, &last);
     }
 
     fn record(&self, record: &Value) -> Vec<String> {
