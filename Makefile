@@ -9,7 +9,9 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit simulate prove prove-restart fix bench build setup setup-demo
+FUZZED ?= json avro rules judge
+
+.PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +43,21 @@ prove-restart: setup ## time to come back with SIZES megabytes of state (default
 simulate: setup ## the loop in SEEDS seeded worlds that go wrong in every way, from the seed FROM on
 	TOCSIN_SIMULATION_SEEDS=$(or $(SEEDS),100000) TOCSIN_SIMULATION_SEED=$(or $(FROM),1) \
 		cargo test --locked --package tocsin --test simulation -- --nocapture
+
+# The flags let the compiler count which code is reached, and tell what is compared with what; a host target keeps them
+# out of build scripts. They need no nightly compiler.
+FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=,-sanitizer-coverage-level=4 \
+	-sanitizer-coverage-inline-8bit-counters -sanitizer-coverage-pc-table -sanitizer-coverage-trace-compares)
+
+fuzz: HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+fuzz: setup ## what reads foreign bytes, by a fuzzer that follows the code it reaches: MINUTES each (default: 30)
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --locked --profile fuzz --target $(HOST) \
+		--package tocsin-fuzz --features libfuzzer
+	for target in $(FUZZED); do \
+		corpus=$(CACHE)/fuzz/$$target; mkdir -p $$corpus/kept $$corpus/seeds; \
+		TOCSIN_FUZZ_SEEDS=$$corpus/seeds $(CARGO_TARGET_DIR)/$(HOST)/fuzz/$$target $$corpus/kept $$corpus/seeds \
+			-max_total_time=$$(( 60 * $(or $(MINUTES),30) )) -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+			-artifact_prefix=$$corpus/found- -print_final_stats=1; done
 
 fix: ## mends what can be mended
 	cargo fmt --all

@@ -5,6 +5,9 @@
 //! `deploy/demo/README.md` for origin and licence.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "golden/transcript.rs"]
+mod transcript;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
@@ -32,18 +35,46 @@ fn run(input: impl BufRead, settings: &Settings) -> (String, Summary) {
 
 /// Compares with the file of that name, or writes it.
 fn check(name: &str, found: &str) {
-    let path = folder().join(name);
+    check_file(&folder().join(name), found);
+}
+
+fn check_file(path: &Path, found: &str) {
     if std::env::var_os("TOCSIN_WRITE_GOLDEN").is_some() {
-        fs::write(&path, found).unwrap();
+        fs::write(path, found).unwrap();
     }
-    let expected = fs::read_to_string(&path).unwrap();
+    let expected = fs::read_to_string(path).unwrap();
     let (mut expected_lines, mut found_lines) = (expected.lines(), found.lines());
     for line in 1.. {
         match (expected_lines.next(), found_lines.next()) {
             (None, None) => break,
-            (expected, found) => assert_eq!(expected, found, "{name}, line {line}"),
+            (expected, found) => assert_eq!(expected, found, "{}:{line}", path.display()),
         }
     }
+}
+
+/// One for each feature of the language; what is expected was worked out from the contract.
+#[test]
+fn every_transcript() {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder().join("transcripts")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut stories = 0;
+    for path in paths {
+        stories += check_stories(&path);
+    }
+    assert!(stories >= 70, "only {stories}");
+}
+
+#[test]
+fn every_example_of_the_manual() {
+    let stories = check_stories(&folder().join("../../../rules/README.md"));
+    assert!(stories >= 20, "only {stories}");
+}
+
+fn check_stories(path: &Path) -> usize {
+    let told = transcript::tell(&path.display().to_string(), &fs::read_to_string(path).unwrap());
+    check_file(path, &told.text);
+    told.stories
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Malformed {
     }
 
     pub(crate) fn not_avro(field: &str) -> Self {
-        malformed(NOT_AVRO, format!("field `{field}`: the Avro datum ends too early here, or is damaged"))
+        malformed(NOT_AVRO, format!("field `{}`: the Avro datum ends too early here, or is damaged", excerpt(field)))
     }
 
     pub(crate) fn trailing_bytes(count: usize) -> Self {

@@ -224,18 +224,6 @@ fn the_shipped_packs_load_together() {
     assert_eq!(load_text(&file("starter.yaml")).map(|loaded| loaded.set.rules.len()).ok(), Some(3));
 }
 
-#[test]
-fn every_example_of_the_manual_loads() {
-    let manual = file("README.md");
-    let examples: Vec<&str> = manual.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(examples.len() >= 5, "{}", examples.len());
-    for example in examples {
-        if let Err(errors) = load_text(example) {
-            panic!("{errors}\n{example}");
-        }
-    }
-}
-
 const EVERY_OTHER_KIND: &str = r#"
 rules:
   - id: complaint-unanswered
