@@ -80,21 +80,6 @@ use rule::Rule;
 /// 2026-01-01T00:00:00Z in ms: the zero of every case's time line.
 pub const BASE_MS: i64 = 1_767_225_600_000;
 
-/// The parts of the language beside conditions over `count`, `sum` and `silence`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All other values.
-    Values,
-    /// Rules with a `trigger`.
-    Items,
-    /// Rules with a `date`.
-    Dates,
-}
-
-/// Those that the engine speaks: it is compared with the model on them, in random cases and in written ones. For `Items`,
-/// `engine` and `engine_changing` hand it `Settings::max_open_items`.
-pub const SPOKEN: &[Part] = &[Part::Values, Part::Items, Part::Dates];
-
 /// What a run is told besides rules and events.
 #[derive(Clone, Debug)]
 pub struct Settings {

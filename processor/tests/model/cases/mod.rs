@@ -35,7 +35,7 @@ use super::rule::{Condition, Kind, Rule, Severity};
 use super::silence::Silence;
 use super::sum::Sum;
 use super::world::run;
-use super::{BASE_MS, Case, Part, SPOKEN, Settings};
+use super::{BASE_MS, Case, Settings};
 use std::fmt::Write as _;
 
 /// Cases as functions, each with its test, and `all()` of them for the engine.
@@ -55,18 +55,8 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-/// Every case that the engine is to agree on, with its name.
+/// Every case, with its name.
 pub fn all() -> Vec<(&'static str, Case)> {
-    let of_parts = [
-        (Part::Values, [values::all_values(), gaps::all_values(), opens::all_values()].concat()),
-        (Part::Items, [items::all(), items_late::all(), once::all(), once_late::all(), items_change::all()].concat()),
-        (Part::Dates, [dates::all(), dates_change::all()].concat()),
-    ];
-    let spoken = of_parts.into_iter().filter(|(part, _)| SPOKEN.contains(part)).flat_map(|(_, cases)| cases);
-    of_conditions().into_iter().chain(spoken).collect()
-}
-
-fn of_conditions() -> Vec<(&'static str, Case)> {
     [
         windows::all(),
         silences::all(),
@@ -77,6 +67,16 @@ fn of_conditions() -> Vec<(&'static str, Case)> {
         order::all(),
         records::all(),
         changes::all(),
+        values::all_values(),
+        gaps::all_values(),
+        opens::all_values(),
+        items::all(),
+        items_late::all(),
+        once::all(),
+        once_late::all(),
+        items_change::all(),
+        dates::all(),
+        dates_change::all(),
     ]
     .concat()
 }
