@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The order matters. The worker fences first, so that no earlier instance can still publish; then the committed offset,
-//! which is answered only once no transaction is open; then the journal to an end that nothing hides; only then the store,
-//! which may be behind the journal but never ahead of it. Each step is short, so that the worker's other tasks go on.
+//! which is answered only once no transaction is open; then the journal to an end that nothing hides, and the offset
+//! again, which must be the same; only then the store, which may be behind the journal but never ahead of it. Each step is short, so that the worker's other tasks go on.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -100,6 +100,11 @@ impl<S: crate::store::Store> Restore<S> {
                 }
                 let committed = world.committed(self.partition)?;
                 let journal = world.journal_bounds(self.partition)?;
+                // Between the two answers another member may have published: whoever was frozen while its partition
+                // went elsewhere does not know better yet.
+                if world.committed(self.partition)? != committed {
+                    return Err(WorldError::Pending("another member to stop publishing for the partition".to_owned()));
+                }
                 self.stage = Stage::Basing(Log { committed, journal });
             }
             Stage::Basing(log) => {

@@ -103,7 +103,10 @@ fn payload(rng: &mut Rng, number: i64, customer: &str, at: Millis) -> String {
         _ => {
             let status = rng.pick(&["open", "open", "closed"]);
             let tier = rng.pick(&["gold", "gold", "silver"]);
-            ("profile", rng.pick(&[format!(",\"tier\":\"{tier}\""), format!(",\"status\":\"{status}\"")]))
+            let birthday = rng.pick(&["01-01", "2026-01-01", "01-02", "12-31"]);
+            let said = [("tier", tier), ("status", status), ("birthday", birthday)];
+            let (name, value) = rng.pick(&said);
+            ("profile", format!(",\"{name}\":\"{value}\""))
         }
     };
     let at = time(at);

@@ -49,6 +49,34 @@ const GOLD: &str = r#"
     when: n >= 2
 "#;
 
+const UNANSWERED: &str = r#"
+  - id: unanswered
+    trigger: complaint
+    where: event.status == "opened"
+    after: 20m
+    until: [{interaction: has(event.id)}, {complaint: event.status == "resolved"}]
+    expire: 3h
+    let: {spent: {sum: purchase.amount, over: item}, open: {open: complaint, until: [{interaction: has(event.id)}], expire: 2h}}
+    levels: {low: age >= minutes(20), high: age >= hours(1) || open >= 2}
+    keep_firing_for: 5m
+"#;
+const FOLLOW_UP: &str = r"
+  - id: follow-up
+    trigger: purchase
+    after: 45m
+    let: {contacts: {count: interaction, over: item}, usual: {avg: purchase.amount, over: 3h, prior: true}}
+    levels: {info: contacts < 1, medium: contacts < 1 && usual > 20}
+    cooldown: 10m
+";
+const BIRTHDAY: &str = r#"
+  - id: birthday
+    date: customer.birthday
+    at: "01:00"
+    timezone: Europe/Berlin
+    let: {n: {count: purchase, over: 2h}}
+    when: n < 5
+"#;
+
 /// Every rule set, made ready. Among them some that differ from another in texts alone.
 fn engines() -> &'static [Engine] {
     static ENGINES: OnceLock<Vec<Engine>> = OnceLock::new();
@@ -64,6 +92,9 @@ fn engines() -> &'static [Engine] {
                 GOLD.to_owned(),
             ],
             vec![GOLD.replace("n >= 2", "n >= 1"), DROP.replace("for: 10m", "for: 1h")],
+            vec![UNANSWERED.to_owned(), BURST.to_owned(), FOLLOW_UP.to_owned(), BIRTHDAY.to_owned()],
+            vec![FOLLOW_UP.replace("45m", "2h"), UNANSWERED.replace("after: 20m", "after: 40m"), QUIET.to_owned()],
+            vec![UNANSWERED.replace("[{interaction", "[{feedback"), FOLLOW_UP.to_owned(), DROP.to_owned()],
         ];
         sets.iter().map(|rules| engine(&format!("rules:{}", rules.concat()))).collect()
     })
@@ -74,15 +105,12 @@ fn engine(text: &str) -> Engine {
     let limits = Limits { history: HISTORY, ..Limits::default() };
     let loaded =
         tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    Engine::new(
-        Arc::new(loaded.set),
-        schemas().catalog(),
-        EngineSettings { history: HISTORY, ..EngineSettings::default() },
-        Detail::Full,
-    )
+    Engine::new(Arc::new(loaded.set), schemas().catalog(), SETTINGS, Detail::Full)
 }
 
 const HISTORY: i64 = 12 * HOUR;
+/// Few items, so that now and then one is refused.
+const SETTINGS: EngineSettings = EngineSettings { history: HISTORY, max_open_items: 4 };
 
 pub fn schemas() -> Arc<Schemas> {
     static SCHEMAS: OnceLock<Arc<Schemas>> = OnceLock::new();
@@ -93,8 +121,7 @@ pub fn schemas() -> Arc<Schemas> {
 pub fn no_rules() -> Arc<Generation> {
     static NONE: OnceLock<Arc<Generation>> = OnceLock::new();
     let make = || {
-        let settings = EngineSettings { history: HISTORY, ..EngineSettings::default() };
-        let engine = Engine::new(Arc::default(), schemas().catalog(), settings, Detail::Full);
+        let engine = Engine::new(Arc::default(), schemas().catalog(), SETTINGS, Detail::Full);
         Arc::new(Generation { number: 0, fingerprint: "none".into(), document: "".into(), engine })
     };
     NONE.get_or_init(make).clone()
