@@ -9,7 +9,7 @@ use crate::Target;
 pub(crate) const UNTIL: i64 = 1_780_272_000_000;
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn texts(folder: &str, extension: &str) -> Vec<String> {
