@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-FUZZED ?= json avro rules judge
+FUZZED ?= json avro schema rules judge
 
 .PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench build setup setup-demo
 
