@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-FUZZED ?= json avro rules judge
+FUZZED ?= json avro schema rules judge
 
 .PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench build setup setup-demo
 
@@ -56,7 +56,7 @@ fuzz: setup ## what reads foreign bytes, by a fuzzer that follows the code it re
 	for target in $(FUZZED); do \
 		corpus=$(CACHE)/fuzz/$$target; mkdir -p $$corpus/kept $$corpus/seeds; \
 		TOCSIN_FUZZ_SEEDS=$$corpus/seeds $(CARGO_TARGET_DIR)/$(HOST)/fuzz/$$target $$corpus/kept $$corpus/seeds \
-			-max_total_time=$$(( 60 * $(or $(MINUTES),30) )) -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+			-max_total_time=$$(( 60 * $(or $(MINUTES),30) )) -max_len=8192 -timeout=60 -rss_limit_mb=2048 \
 			-artifact_prefix=$$corpus/found- -print_final_stats=1; done
 
 fix: ## mends what can be mended

@@ -14,6 +14,9 @@ use crate::seeds;
 pub const JSON: Target = Target { name: "json", run: decode_json, seeds: seeds::events, short: 1_200_000 };
 pub const AVRO: Target = Target { name: "avro", run: decode_avro, seeds: avro_seeds, short: 1_500_000 };
 
+pub const SCHEMA: Target =
+    Target { name: "schema", run: read_schema, seeds: || seeds::schemas(EVERY_KIND), short: 20_000 };
+
 /// A type with every kind of field, beside the shipped ones.
 const EVERY_KIND: &str = r#"{"type": "record", "name": "visit", "namespace": "shop", "fields": [
     {"name": "first", "type": ["string", "null"]},
@@ -97,4 +100,13 @@ fn avro_seeds() -> Vec<Vec<u8>> {
         Some([&[chosen as u8], &avro[10..]].concat())
     };
     seeds::events().into_iter().filter_map(avro).collect()
+}
+
+/// A schema that somebody dropped in is read or refused, and what is read again from what was kept is the same.
+fn read_schema(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(schemas) = Schemas::from_sources([("x.avsc", text)]) {
+        let again = Schemas::from_sources(schemas.sources().map(|source| ("kept.avsc", source)));
+        assert_eq!(again.map(|again| again.fingerprint()), Ok(schemas.fingerprint()));
+    }
 }

@@ -11,7 +11,7 @@ mod decode;
 mod rules;
 mod seeds;
 
-pub use decode::{AVRO, JSON};
+pub use decode::{AVRO, JSON, SCHEMA};
 pub use rules::{JUDGE, RULES};
 pub use seeds::write_seeds;
 
@@ -26,5 +26,3 @@ pub struct Target {
     /// How many blind changes take some seconds.
     pub short: usize,
 }
-
-pub const TARGETS: [Target; 4] = [JSON, AVRO, RULES, JUDGE];

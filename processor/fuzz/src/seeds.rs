@@ -43,6 +43,23 @@ pub(crate) fn rules() -> Vec<Vec<u8>> {
     files.into_iter().map(String::into_bytes).collect()
 }
 
+/// Schemas of event types: the shipped ones, one more, and their parts.
+pub(crate) fn schemas(further: &str) -> Vec<Vec<u8>> {
+    let mut schemas = texts("schemas/events", "avsc");
+    schemas.push(further.to_owned());
+    // Each with one line left out, too.
+    let shorter = |schema: &String| {
+        let lines: Vec<&str> = schema.lines().collect();
+        let without = |left_out: usize| {
+            let kept = lines.iter().enumerate().filter(|(place, _)| *place != left_out);
+            kept.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+        };
+        (0..lines.len()).map(without).collect::<Vec<String>>()
+    };
+    let shorter: Vec<String> = schemas.iter().flat_map(shorter).collect();
+    schemas.into_iter().chain(shorter).map(String::into_bytes).collect()
+}
+
 /// Events of every type over some months, not all in order, for whatever rules come.
 pub(crate) fn history() -> Vec<u8> {
     const HOUR: i64 = 3_600_000;

@@ -7,7 +7,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tocsin_fuzz::{AVRO, JSON, JUDGE, RULES, Target};
+use tocsin_fuzz::{AVRO, JSON, JUDGE, RULES, SCHEMA, Target};
 
 /// `SplitMix64`. Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
 struct Rng(u64);
@@ -125,6 +125,11 @@ fn json() {
 #[test]
 fn avro() {
     check(&AVRO);
+}
+
+#[test]
+fn schemas() {
+    check(&SCHEMA);
 }
 
 #[test]
