@@ -1,5 +1,7 @@
 //! All that is known of one customer.
 
+use smallvec::SmallVec;
+
 use crate::alert::Episode;
 use crate::attributes::Attributes;
 use crate::calendar::Day;
@@ -8,6 +10,11 @@ use crate::rule::RuleKey;
 use crate::time::Millis;
 use crate::timeline::Timeline;
 use crate::tracker::Opening;
+
+/// The latest event of each silence. One of them takes no place of its own in memory, and most customers have no more.
+pub type Silences = SmallVec<[LastSeen; 1]>;
+/// Where rules stand; the same.
+pub type AlertStates = SmallVec<[AlertState; 1]>;
 
 /// A customer's state: what happened, what is known, where each alert stands, and when to look again.
 ///
@@ -21,9 +28,9 @@ pub struct Customer {
     pub attributes: Attributes,
     pub timeline: Timeline,
     /// For each silence the rules ask for, the latest event it counts from, in the order of their arrival. Never forgotten.
-    pub silences: Vec<LastSeen>,
+    pub silences: Silences,
     /// Where the rules stand; one that is inactive and waits for nothing is left out. By `rule`.
-    pub alerts: Vec<AlertState>,
+    pub alerts: AlertStates,
     /// The open items, by rule, then by opening.
     pub items: Vec<Item>,
     /// What else rules with a `trigger` or a `date` remember. By `rule`.
@@ -79,8 +86,8 @@ pub struct Base {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Former {
     pub attributes: Attributes,
-    /// By key, in no order.
-    pub silences: Vec<LastSeen>,
+    /// In no order.
+    pub silences: Silences,
 }
 
 impl Former {
@@ -106,7 +113,7 @@ pub struct LastSeen {
     /// [`crate::rule::Silence::key`]
     pub key: u64,
     pub at: Millis,
-    pub event_id: Box<str>,
+    pub event_id: String,
 }
 
 /// Where one rule stands with one customer.

@@ -146,7 +146,7 @@ pub struct Event<'a> {
 pub struct Record<'a> {
     bytes: &'a [u8],
     type_id: TypeId,
-    id: &'a str,
+    id: &'a [u8],
     fields: &'a [u8],
 }
 
@@ -155,9 +155,16 @@ impl<'a> Record<'a> {
     #[inline]
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        Self::scan(bytes).filter(|record| std::str::from_utf8(record.id).is_ok())
+    }
+
+    /// The same for bytes that have been parsed before: the id is not looked into again.
+    #[inline]
+    #[must_use]
+    pub fn scan(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let type_id = TypeId::try_from(reader.unsigned()?).ok()?;
-        let id = reader.text()?;
+        let id = reader.bytes()?;
         Some(Self { bytes, type_id, id, fields: reader.rest() })
     }
 
@@ -180,7 +187,8 @@ impl<'a> Record<'a> {
 
     #[must_use]
     pub fn id(&self) -> &'a str {
-        self.id
+        // It was text when the record came; see `scan`.
+        std::str::from_utf8(self.id).unwrap_or_default()
     }
 
     /// The fields that are there, in the order they were written.

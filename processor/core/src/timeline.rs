@@ -8,6 +8,8 @@
 //! Layout of a chunk: for each event `length: varint | time: zigzag varint, ms from the chunk's base | record`, where
 //! `length` covers what follows it.
 
+use smallvec::SmallVec;
+
 use crate::event::Record;
 use crate::time::Millis;
 use crate::varint::{self, Reader};
@@ -26,10 +28,11 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The event's record. The timeline holds only records that were read before, so this fails on damaged rows alone.
+    /// The event's record. The timeline holds only records that were parsed before.
+    #[inline]
     #[must_use]
     pub fn record(&self) -> Option<Record<'a>> {
-        Record::parse(self.bytes)
+        Record::scan(self.bytes)
     }
 
     #[must_use]
@@ -71,7 +74,7 @@ impl Chunk {
         let mut entries = chunk.entries();
         let (mut events, mut first, mut last) = (0, None, Millis::MIN);
         for entry in entries.by_ref() {
-            entry.record()?;
+            Record::parse(entry.bytes)?;
             if entry.occurred_at < last {
                 return None;
             }
@@ -189,7 +192,8 @@ impl<'a> Iterator for Entries<'a> {
 /// All events of a customer that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
-    chunks: Vec<Chunk>,
+    /// One, the tail, stands in the customer itself: most have no other.
+    chunks: SmallVec<[Chunk; 1]>,
     /// Rows of chunks that are gone, to be deleted with the next write.
     dropped: Vec<ChunkKey>,
 }
@@ -197,8 +201,8 @@ pub struct Timeline {
 impl Timeline {
     /// A timeline from its chunks, oldest first.
     #[must_use]
-    pub fn from_chunks(chunks: Vec<Chunk>) -> Self {
-        Self { chunks, dropped: Vec::new() }
+    pub fn from_chunks(chunks: impl IntoIterator<Item = Chunk>) -> Self {
+        Self { chunks: chunks.into_iter().collect(), dropped: Vec::new() }
     }
 
     /// Adds an event behind all that are not later than it.
@@ -216,7 +220,7 @@ impl Timeline {
         self.chunks[place].insert(occurred_at, record.bytes());
         if self.chunks[place].events >= SPLIT_EVENTS {
             let whole = self.chunks.remove(place);
-            self.chunks.splice(place..place, <[Chunk; 2]>::from(whole.split()));
+            self.chunks.insert_many(place, <[Chunk; 2]>::from(whole.split()));
         }
     }
 

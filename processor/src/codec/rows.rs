@@ -17,7 +17,7 @@
 
 use tocsin_core::alert::{Episode, Severity};
 use tocsin_core::attributes::{Attribute, Attributes};
-use tocsin_core::customer::{AlertState, Customer, Former, LastSeen, Phase};
+use tocsin_core::customer::{AlertState, Customer, Former, LastSeen, Phase, Silences};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
 use tocsin_core::partition::Sweep;
@@ -281,8 +281,8 @@ fn put_silences(out: &mut Vec<u8>, silences: &[LastSeen], latest: Millis) {
     }
 }
 
-fn read_silences(reader: &mut Reader<'_>, latest: Millis) -> Option<Vec<LastSeen>> {
-    let mut silences = Vec::new();
+fn read_silences(reader: &mut Reader<'_>, latest: Millis) -> Option<Silences> {
+    let mut silences = Silences::new();
     for _ in 0..reader.unsigned()? {
         let key = u64::from_le_bytes(reader.array()?);
         let at = latest.checked_sub(reader.signed()?)?;

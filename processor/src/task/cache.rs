@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use tocsin_core::customer::Customer;
 use tocsin_core::partition::States;
 use tocsin_core::time::Millis;
@@ -17,11 +19,12 @@ use crate::store::{Batch, Column, Store, StoreError};
 #[derive(Debug)]
 pub struct Cache<S> {
     store: S,
-    customers: HashMap<Box<str>, Cached, FixedState>,
+    /// Short ids stand in the table itself: finding a customer reads one place less.
+    customers: HashMap<CompactString, Box<Cached>, FixedState>,
     timers: Timers,
     roll: Roll,
     /// Those handed out since the last write: the only ones that may have changed.
-    touched: Vec<Box<str>>,
+    touched: Vec<CompactString>,
     /// Counts writes, for finding out who has not been wanted for long.
     round: u32,
     capacity: usize,
@@ -181,17 +184,20 @@ impl<S: Store> States for Cache<S> {
     type Error = StoreError;
 
     fn customer(&mut self, customer_id: &str) -> Result<&mut Customer, StoreError> {
-        let is_fresh = !self.customers.contains_key(customer_id);
-        if is_fresh {
-            let stored = read_customer(&self.store, customer_id)?;
-            let is_stored = stored.is_some();
-            let customer = stored.unwrap_or_default();
-            self.customers
-                .insert(customer_id.into(), Cached { customer, round: 0, touched: false, is_fresh, is_stored });
-        }
-        // The entry has just been made sure of.
-        let Some(cached) = self.customers.get_mut(customer_id) else { unreachable!("the customer was just inserted") };
-        cached.is_fresh = is_fresh;
+        let cached = match self.customers.entry_ref(customer_id) {
+            EntryRef::Occupied(entry) => {
+                let cached = entry.into_mut();
+                cached.is_fresh = false;
+                cached
+            }
+            EntryRef::Vacant(entry) => {
+                let stored = read_customer(&self.store, customer_id)?;
+                let is_stored = stored.is_some();
+                let customer = stored.unwrap_or_default();
+                let cached = Cached { customer, round: 0, touched: false, is_fresh: true, is_stored };
+                entry.insert_with_key(customer_id.into(), Box::new(cached))
+            }
+        };
         cached.round = self.round;
         if !cached.touched {
             cached.touched = true;
@@ -209,7 +215,7 @@ impl<S: Store> States for Cache<S> {
     }
 
     fn next_customer(&mut self, after: Option<&str>) -> Result<Option<Box<str>>, StoreError> {
-        let unstored = self.customers.iter().filter(|(_, cached)| !cached.is_stored).map(|(id, _)| &**id);
+        let unstored = self.customers.iter().filter(|(_, cached)| !cached.is_stored).map(|(id, _)| id.as_str());
         self.roll.next(&self.store, unstored, after)
     }
 
@@ -218,7 +224,7 @@ impl<S: Store> States for Cache<S> {
             return;
         }
         self.customers.remove(customer_id);
-        if self.touched.last().is_some_and(|touched| **touched == *customer_id) {
+        if self.touched.last().is_some_and(|touched| touched == customer_id) {
             self.touched.pop();
         }
     }

@@ -179,7 +179,7 @@ impl Engine {
 fn find_silence(customer: &mut Customer, silence: &Silence, history: Duration) {
     let Some(latest) = customer.latest else { return };
     // Those of the same instant that arrived later.
-    let mut later: Vec<Box<str>> = Vec::new();
+    let mut later: Vec<String> = Vec::new();
     let mut instant = latest;
     let mut found = None;
     for entry in customer.timeline.backwards(latest).take_while(|entry| entry.occurred_at >= latest - history) {

@@ -50,7 +50,7 @@ pub fn evidence(set: &RuleSet, rule: &Rule, keeps: Duration, customer: &Customer
     // What is left of the silences is older than all that the timeline still holds.
     seen.sort_by_key(|last| std::cmp::Reverse(last.at));
     seen.dedup_by(|a, b| a.at == b.at && a.event_id == b.event_id);
-    latest_first.extend(seen.iter().map(|last| last.event_id.clone()));
+    latest_first.extend(seen.iter().map(|last| last.event_id.as_str().into()));
     latest_first.truncate(EVIDENCE);
     latest_first.reverse();
     latest_first

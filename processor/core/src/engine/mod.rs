@@ -29,12 +29,13 @@ pub use change::Change;
 
 use crate::alert::{Details, Judged, Transition, Trigger};
 use crate::attributes::Attribute;
-use crate::customer::{AlertState, Base, Customer, Former, LastSeen, Phase};
+use crate::customer::{AlertState, AlertStates, Base, Customer, Former, LastSeen, Phase, Silences};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
-use crate::rule::{Items, Rule, RuleSet, Subject, Tracker};
+use crate::rule::{Items, LetSource, Rule, RuleSet, Subject, Tracker};
 use crate::time::{DAY, Duration, Millis};
 use crate::tracker::Opening;
+use crate::window;
 use life::Turn;
 use values::{Keeping, Moment};
 use verdict::Verdict;
@@ -115,6 +116,8 @@ pub struct Engine {
     every_rule: Vec<usize>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
+    /// The values of each rule that it needs to be at least something, with the most that they can become known.
+    bounded: Vec<Vec<bool>>,
     keeping: Keeping,
     /// The trackers of which an item keeps others from opening.
     crowded: Vec<Crowded>,
@@ -135,13 +138,14 @@ impl Engine {
             .collect();
         let every_rule = (0..set.rules.len()).collect();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
+        let bounded = set.rules.iter().map(|rule| lookahead::is_bounded(&set, rule)).collect();
         let number = stable_hash(&format!("{:?} {:?}", set.windows, set.openings));
         let keeping = Keeping { number, keeps: set.reach(settings.history) };
         let crowded = crowded(&set, settings.max_open_items);
         let profile = Catalog::type_id(PROFILE);
         let looks_back =
             set.rules.iter().any(|rule| matches!(&rule.subject, Subject::Item(items) if items.judged_once));
-        Self { set, settings, detail, profile, concerned, every_rule, may_raise, keeping, crowded, looks_back }
+        Self { set, settings, detail, profile, concerned, every_rule, may_raise, bounded, keeping, crowded, looks_back }
     }
 
     #[must_use]
@@ -393,6 +397,9 @@ impl Engine {
         }
         let rule = &self.set.rules[place];
         let is_quiet = state.phase == Phase::Inactive;
+        if is_quiet && !self.may_hold(place, customer, look, moment) {
+            return None;
+        }
         let matters = |value: usize| !is_quiet || self.may_raise[place][value];
         let by_values = values::next_change(&self.set, self.keeping, rule, customer, moment, matters);
         let trigger = trigger_of(customer, moment);
@@ -400,6 +407,26 @@ impl Engine {
         let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
         let flip = values::next_flip(rule, &scope);
         by_values.into_iter().chain(flip).chain(life::next_step(rule, state)).min()
+    }
+
+    /// Whether an inactive rule may come to hold with no event arriving.
+    fn may_hold(&self, place: usize, customer: &Customer, look: &Look, moment: Moment<'_>) -> bool {
+        let bounded = &self.bounded[place];
+        if !bounded.contains(&true) || !customer.timeline.is_small() {
+            return true;
+        }
+        let rule = &self.set.rules[place];
+        let attributes = &customer.attributes;
+        let trigger = trigger_of(customer, moment);
+        let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
+        let most = |value: usize| match rule.lets[value].value {
+            LetSource::Window(window) if bounded[value] => {
+                let window = &self.set.windows[window];
+                Some(window::ever_counted(window, &customer.timeline, moment.at) as f64)
+            }
+            _ => None,
+        };
+        lookahead::may_hold(rule, &scope, &most)
     }
 
     fn item_transition(
@@ -470,23 +497,29 @@ fn alert_of<'a>(customer: &'a Customer, rule: &Rule) -> Option<&'a AlertState> {
     Some(&customer.alerts[place])
 }
 
-fn put_alert(alerts: &mut Vec<AlertState>, state: AlertState) {
+fn put_alert(alerts: &mut AlertStates, state: AlertState) {
     match alerts.binary_search_by_key(&state.rule, |alert| alert.rule) {
         Ok(place) if state.is_blank() => drop(alerts.remove(place)),
         Ok(place) => alerts[place] = state,
         Err(_) if state.is_blank() => {}
-        Err(place) => alerts.insert(place, state),
+        Err(place) => {
+            alerts.insert(place, state);
+        }
     }
 }
 
 /// Of events at one instant the one that arrived last is the latest. Who is heard of moves to the end, so that the order
 /// tells which of two came last.
-fn remember_silence(silences: &mut Vec<LastSeen>, key: u64, at: Millis, event_id: &str) {
-    if let Some(place) = silences.iter().position(|seen| seen.key == key) {
-        if silences[place].at > at {
-            return;
-        }
-        silences.remove(place);
+fn remember_silence(silences: &mut Silences, key: u64, at: Millis, event_id: &str) {
+    let Some(place) = silences.iter().position(|seen| seen.key == key) else {
+        return silences.push(LastSeen { key, at, event_id: event_id.into() });
+    };
+    let seen = &mut silences[place];
+    if seen.at > at {
+        return;
     }
-    silences.push(LastSeen { key, at, event_id: event_id.into() });
+    seen.at = at;
+    seen.event_id.clear();
+    seen.event_id.push_str(event_id);
+    silences[place..].rotate_left(1);
 }

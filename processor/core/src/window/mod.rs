@@ -260,6 +260,13 @@ impl First {
     }
 }
 
+/// How many events are in the window at `at` or enter it later, if none is added.
+#[must_use]
+pub fn ever_counted(window: &Window, timeline: &Timeline, at: Millis) -> usize {
+    let (low, _) = window.bounds(at);
+    timeline.range(low, Millis::MAX).filter(|entry| counted(window, *entry).is_some()).count()
+}
+
 /// The first instant after `at` at which an event enters or leaves the window, if none is added. `held` is what is held
 /// at `at`.
 #[must_use]

@@ -82,20 +82,22 @@ fn base() -> impl Strategy<Value = Base> {
     (any::<u64>(), vec(opening, 0..3)).prop_map(|(tracker, open)| Base { tracker, open })
 }
 
+fn seen() -> impl Strategy<Value = LastSeen> {
+    let seen = (any::<u64>(), instant(), "[a-z]{0,9}");
+    seen.prop_map(|(key, at, event_id)| LastSeen { key, at, event_id })
+}
+
 fn customer() -> impl Strategy<Value = Customer> {
-    let seen = (any::<u64>(), instant(), "[a-z]{0,9}").prop_map(|(key, at, event_id)| LastSeen {
-        key,
-        at,
-        event_id: event_id.into(),
-    });
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()), proptest::option::of(instant()));
     let events = prop_oneof![vec((instant(), any::<u16>()), 0..20), vec((instant(), any::<u16>()), 100..300)];
     let generation = prop_oneof![Just(0), any::<i64>()];
-    let former = (vec(attribute(), 0..3), vec(seen.clone(), 0..3));
-    let former =
-        former.prop_map(|(attributes, silences)| Former { attributes: attributes.into_iter().collect(), silences });
+    let former = (vec(attribute(), 0..3), vec(seen(), 0..3));
+    let former = former.prop_map(|(attributes, silences)| Former {
+        attributes: attributes.into_iter().collect(),
+        silences: silences.into(),
+    });
     let rules = (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3), former);
-    (instants, generation, vec(attribute(), 0..8), vec(seen, 0..4), rules, events).prop_map(
+    (instants, generation, vec(attribute(), 0..8), vec(seen(), 0..4), rules, events).prop_map(
         |((latest, first_seen, armed), generation, attributes, silences, rules, events)| {
             let (alerts, items, ledgers, bases, former) = rules;
             Customer {
@@ -108,8 +110,8 @@ fn customer() -> impl Strategy<Value = Customer> {
                 armed,
                 generation,
                 attributes: attributes.into_iter().collect(),
-                silences,
-                alerts,
+                silences: silences.into(),
+                alerts: alerts.into(),
                 timeline: timeline(&events),
                 ..Customer::default()
             }
@@ -284,8 +286,8 @@ fn the_formats_are_what_they_were() {
         first_seen: Some(-200),
         armed: None,
         attributes: [extra, tier, points].into_iter().collect(),
-        silences: vec![LastSeen { key: 0x1122_3344_5566_7788, at: 990, event_id: "e9".into() }],
-        alerts: vec![firing, pending],
+        silences: [LastSeen { key: 0x1122_3344_5566_7788, at: 990, event_id: "e9".into() }].into_iter().collect(),
+        alerts: [firing, pending].into_iter().collect(),
         timeline: timeline(&(0..34).map(|number| (i64::from(number) * 10, number)).collect::<Vec<_>>()),
         ..Customer::default()
     };
