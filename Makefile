@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export RUSTC_WRAPPER := $(or $(RUSTC_WRAPPER),$(shell command -v sccache 2>/dev/null))
 export SCCACHE_CACHE_SIZE ?= 20G
 
-.PHONY: help demo test check unit simulate prove prove-restart fix bench bench-peers bench-latency bench-programs build setup setup-demo
+.PHONY: help demo test check unit simulate prove prove-restart fix bench bench-peers bench-programs build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,16 +48,15 @@ fix: ## mends what can be mended
 
 SIZES = $(if $(EVENTS),--events $(EVENTS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(ARGS)
 
-bench: setup bench-programs ## backtest beside its ceiling (EVENTS, CUSTOMERS), then decoder and engine: tables, and JSON
+bench: setup bench-programs ## events from a file, throughput, latency (EVENTS, CUSTOMERS), then decoder and engine: tables, JSON
 	benches/files $(SIZES)
-	cargo bench --locked --package tocsin-benches
+	benches/peers/run --engines tocsin,floor $(SIZES)
+	benches/latency/run
+	cargo bench --locked --package tocsin-benches --bench engine
 
 bench-peers: setup bench-programs ## Tocsin, Kafka Streams and a bare loop on one broker (EVENTS, CUSTOMERS): a table, and JSON
 	@deploy/local/setup peers
 	benches/peers/run $(SIZES)
-
-bench-latency: setup bench-programs ## from an event that is produced to its alert, beside the bare loop: a table, and JSON
-	benches/latency/run $(ARGS)
 
 bench-programs:
 	cargo build --release --locked --package tocsin --package tocsin-benches --bins

@@ -32,9 +32,15 @@ class Load:
     customers: int
     days: int
     seed: int
+    disorder: str
+
+    @classmethod
+    def asked(cls, asked):
+        return cls(asked.events, asked.customers, asked.days, asked.seed, asked.disorder)
 
     def options(self):
-        return ["--events", self.events, "--customers", self.customers, "--days", self.days, "--seed", self.seed]
+        return ["--events", self.events, "--customers", self.customers, "--days", self.days, "--seed", self.seed,
+                "--disorder", self.disorder]
 
     def to_file(self, path, patience_s):
         command = [program("tocsin"), "generate", *self.options(), "--output", path]
@@ -53,6 +59,8 @@ def arguments(description, events, customers):
     parser.add_argument("--customers", default=customers, help="default: %(default)s", **number)
     parser.add_argument("--days", default=180, help="default: %(default)s", **number)
     parser.add_argument("--seed", default=1, help="default: %(default)s", **number)
+    parser.add_argument("--disorder", default="60s", metavar="DURATION",
+                        help="how late events come at the most; more than a minute is late (default: %(default)s)")
     parser.add_argument("--rounds", default=3, help="each engine once in a round, in turns (default: %(default)s)", **number)
     parser.add_argument("--patience", default=300, help="seconds for one run (default: %(default)s)", **number)
     parser.add_argument("--json", metavar="FILE", help="where the figures go as well")

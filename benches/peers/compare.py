@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--engines", default="tocsin,kafka-streams,floor", metavar="NAME,...", help="default: %(default)s")
     asked = parser.parse_args()
     asked.json = asked.json or str(target() / "bench/peers.json")
-    about, load = report.machine(), Load(asked.events, asked.customers, asked.days, asked.seed)
+    about, load = report.machine(), Load.asked(asked)
     with Workshop(asked.keep) as folder, Broker(folder / "kafka") as broker:
         makers = {"tocsin": Tocsin, "floor": Floor, "kafka-streams": lambda: KafkaStreams(folder)}
         unknown = set(asked.engines.split(",")) - set(makers)

@@ -6,6 +6,8 @@
 //! each transition there, else only counts them. It looks for no duplicates.
 
 mod customer;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
