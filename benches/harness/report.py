@@ -34,14 +34,16 @@ def table(rows, out=print):
 
 def figures(runs):
     """A row for each engine; `runs` is engine -> [what a round came to]."""
-    rows = [["engine", "events/CPU s: min", "median", "max", "steady", "wall s", "peak", "written B/event", "state on disk"]]
+    rows = [["engine", "events/CPU s: min", "median", "max", "steady", "wall s", "peak", "written B/event", "topics B/event",
+             "state on disk"]]
     for engine, rounds in runs.items():
         of = lambda name: [found[name] for found in rounds if found.get(name) is not None]
         least, middle, most = spread(of("events_per_cpu_s"))
-        steady, state = of("steady_events_per_cpu_s"), of("state_bytes")
+        steady, state, topics = of("steady_events_per_cpu_s"), of("state_bytes"), of("topics_per_event")
         rows.append([engine, rate(least), rate(middle), rate(most), rate(statistics.median(steady)) if steady else "-",
                      f"{statistics.median(of('wall_s')):.1f}", size(max(of("peak_bytes"))),
-                     f"{statistics.median(of('written_per_event')):,.0f}", size(max(state)) if state else "-"])
+                     f"{statistics.median(of('written_per_event')):,.0f}",
+                     f"{statistics.median(topics):,.0f}" if topics else "-", size(max(state)) if state else "-"])
     return rows
 
 

@@ -63,7 +63,7 @@ def measure(asked, folder, broker, engines, expected):
         found = cost.per_event(asked.events)
         found["wall_s"] -= SETTLE_S
         found["steady_events_per_cpu_s"] = cost.steady(asked.events)
-        found["topic_bytes"] = broker.bytes_in(stage.name)
+        found["topics_per_event"] = broker.bytes_in(stage.name) / asked.events
         found["state_bytes"] = bytes_on_disk(stage.state) if stage.state.exists() else None
         runs[name].append(found)
         if name != Floor.name:
