@@ -11,7 +11,7 @@ export SCCACHE_CACHE_SIZE ?= 20G
 
 FUZZED ?= json avro schema rules judge
 
-.PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench build setup setup-demo
+.PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench bench-peers bench-programs build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,8 +63,20 @@ fix: ## mends what can be mended
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-bench: setup ## decoder and backtest, events a second
-	cargo bench --locked --package tocsin-benches
+SIZES = $(if $(EVENTS),--events $(EVENTS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(ARGS)
+
+bench: setup bench-programs ## events from a file, throughput, latency (EVENTS, CUSTOMERS), then decoder and engine: tables, JSON
+	benches/files $(SIZES)
+	benches/peers/run --engines tocsin,floor $(SIZES)
+	benches/latency/run
+	cargo bench --locked --package tocsin-benches --bench engine
+
+bench-peers: setup bench-programs ## Tocsin, Kafka Streams and a bare loop on one broker (EVENTS, CUSTOMERS): a table, and JSON
+	@deploy/local/setup peers
+	benches/peers/run $(SIZES)
+
+bench-programs:
+	cargo build --release --locked --package tocsin --package tocsin-benches --bins
 
 build: setup ## the program as it is shipped
 	cargo build --release --locked --package tocsin

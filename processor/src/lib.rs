@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod config;
 pub mod demo;
+pub mod generate;
 pub mod http;
 pub mod kafka;
 pub mod partitioner;

@@ -20,6 +20,8 @@ mod bad_records;
 mod broker;
 #[path = "live/data.rs"]
 mod data;
+#[path = "live/generate.rs"]
+mod generate;
 #[path = "live/journal.rs"]
 mod journal;
 #[path = "live/membership.rs"]

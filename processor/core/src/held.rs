@@ -8,7 +8,7 @@ use crate::customer::Item;
 use crate::event::Record;
 use crate::rule::{RuleSet, Span, Window};
 use crate::time::Millis;
-use crate::tracker::Trail;
+use crate::tracker::Standing;
 use crate::window::{self, Anchor};
 
 /// Of one customer, by the places of windows and openings in a rule set.
@@ -19,7 +19,7 @@ pub struct Held {
     windows: Vec<Option<window::Held>>,
     /// Windows that begin with an item, by its opening.
     items: BTreeMap<(Millis, Box<str>), Vec<Option<window::Held>>>,
-    openings: Vec<Option<Trail>>,
+    openings: Vec<Option<Standing>>,
 }
 
 impl Held {
@@ -39,7 +39,7 @@ impl Held {
         &mut held[place]
     }
 
-    pub fn opening(&mut self, place: usize) -> &mut Option<Trail> {
+    pub fn opening(&mut self, place: usize) -> &mut Option<Standing> {
         &mut self.openings[place]
     }
 
@@ -61,10 +61,10 @@ impl Held {
             }
         }
         for (held, tracker) in self.openings.iter_mut().zip(&set.openings) {
-            if let Some(trail) = held
-                && trail.at() >= at
+            if let Some(standing) = held
+                && standing.at() >= at
                 && tracker.reads(record).is_some()
-                && !trail.go_back(at)
+                && !standing.go_back(at)
             {
                 *held = None;
             }
@@ -76,8 +76,8 @@ impl Held {
         for held in &mut self.windows {
             *held = held.take().filter(|held| !held.reaches(horizon));
         }
-        for trail in self.openings.iter_mut().flatten() {
-            trail.forget_before(horizon);
+        for standing in self.openings.iter_mut().flatten() {
+            standing.forget_before(horizon);
         }
     }
 

@@ -54,7 +54,12 @@ impl ConfigArgs {
     /// The configuration, for a tool that looks or does one thing and ends: the log shows what is wrong only, unless
     /// `log.filter` was given.
     pub fn for_tool(&self) -> anyhow::Result<Config> {
-        let given = self.given(&[]);
+        self.for_tool_with(&[])
+    }
+
+    /// The same with further flags, as [`Self::given`] takes them.
+    pub fn for_tool_with(&self, named: &[(&'static str, &'static str, &Option<String>)]) -> anyhow::Result<Config> {
+        let given = self.given(named);
         let config = given.config()?;
         let filter = if given.get("log.filter").is_some() { config.log.filter.clone() } else { "warn".to_owned() };
         logging::init(&Log { format: config.log.format, filter })?;

@@ -12,6 +12,7 @@ mod backtest;
 mod checkpoint;
 mod demo;
 mod failure;
+mod generate;
 mod history;
 mod journal;
 mod journal_record;
@@ -40,6 +41,7 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     Checkpoint(checkpoint::CheckpointArgs),
     Demo(demo::DemoArgs),
+    Generate(generate::GenerateArgs),
     Rules(rules::RulesArgs),
     Audit(audit::AuditArgs),
     Journal(journal::JournalArgs),
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(args) => backtest::execute(&args),
         Command::Checkpoint(args) => checkpoint::execute(&args),
         Command::Demo(args) => demo::execute(&args),
+        Command::Generate(args) => generate::execute(&args),
         Command::Rules(args) => rules::execute(&args),
         Command::Audit(args) => audit::execute(&args),
         Command::Journal(args) => journal::execute(&args),

@@ -3,6 +3,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use tocsin::config::Given;
 use tocsin::config::keys::NAMED_FLAGS;
+use tocsin::generate::Settings;
 use tocsin::partitioner::Partitioner;
 use tocsin_core::time::{DAY, MINUTE};
 
@@ -60,6 +61,20 @@ fn a_backtest_has_defaults() {
 }
 
 #[test]
+fn generate_makes_the_reference_load_unless_told_otherwise() {
+    let settings = |line| {
+        let Ok(Command::Generate(args)) = parse(line) else { panic!("{line}") };
+        args.settings()
+    };
+    assert_eq!(settings("tocsin generate"), Settings::default());
+    let asked =
+        settings("tocsin generate --customers 5000 --days 2 --leaving 7 --mix purchase=1 --start 1970-01-01T00:00:00Z");
+    assert_eq!((asked.customers, asked.span, asked.start), (5_000, 2 * DAY, 0));
+    // There are no complaints to plant.
+    assert_eq!((asked.leaving, asked.complaining), (7, 0));
+}
+
+#[test]
 fn wrong_usage_is_refused() {
     for (line, kind) in [
         ("tocsin", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
@@ -70,6 +85,10 @@ fn wrong_usage_is_refused() {
         ("tocsin backtest --rules r --events e --history 1y", ErrorKind::ValueValidation),
         ("tocsin backtest --rules r --events e --partitions 0", ErrorKind::ValueValidation),
         ("tocsin demo --speed 0", ErrorKind::ValueValidation),
+        ("tocsin generate --events 0", ErrorKind::ValueValidation),
+        ("tocsin generate --mix buy=1", ErrorKind::ValueValidation),
+        ("tocsin generate --kafka --output events.jsonl", ErrorKind::ArgumentConflict),
+        ("tocsin generate --topic events", ErrorKind::MissingRequiredArgument),
         ("tocsin rules", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
         ("tocsin rules apply", ErrorKind::MissingRequiredArgument),
         ("tocsin rules history --show 0", ErrorKind::ValueValidation),

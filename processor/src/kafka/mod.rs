@@ -9,6 +9,7 @@
 //!    ├ reader ───── journal and events, read again
 //!    └ edges ────── where partitions begin and end
 //!  browser ─── topics from outside, for tools
+//!  feeder ──── made-up events into the events topic, for trials
 //!  generations ── the topic of the rules: read, followed, written by one at a time
 //!  native ──── reading in batches: the one place with `unsafe`
 //! ```
@@ -26,6 +27,7 @@ mod clock;
 mod edges;
 mod errors;
 mod evidence;
+pub mod feeder;
 pub mod generations;
 mod group;
 mod log;

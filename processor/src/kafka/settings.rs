@@ -138,6 +138,15 @@ impl KafkaSettings {
         config
     }
 
+    /// A producer of events, for trials: in order, each once, with nothing else behind it.
+    pub(super) fn feeder_client(&self) -> ClientConfig {
+        let mut config = self.base("feeder");
+        config.set("linger.ms", "20").set("batch.size", "262144").set("queue.buffering.max.kbytes", "65536");
+        self.tune(&mut config);
+        config.set("enable.idempotence", "true").set("acks", "all");
+        config
+    }
+
     /// The transactional producer.
     pub(super) fn publisher_client(&self) -> ClientConfig {
         let mut config = self.base("publisher");

@@ -115,6 +115,17 @@ pub fn check_rules(settings: &KafkaSettings, create: Option<NewTopics>) -> Resul
     Ok((warnings, !created.is_empty()))
 }
 
+/// As [`check`], for the events topic alone: for who only feeds it. Returns its partitions, and whether it was created.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_events(settings: &KafkaSettings, create: Option<NewTopics>) -> Result<(i32, bool), WorldError> {
+    settings.check()?;
+    let admin = Admin::new(settings, vec![(&settings.events_topic, NEW_EVENTS)])?;
+    let (known, created) = admin.present(create)?;
+    Ok((known.partitions.get(&settings.events_topic).copied().unwrap_or_default(), !created.is_empty()))
+}
+
 /// The topics there are.
 struct Known {
     partitions: BTreeMap<String, i32>,

@@ -9,7 +9,7 @@ use crate::expr::{AttributeRef, Expr, LetValue, Scope};
 use crate::rule::{Let, LetSource, Rule, RuleSet, Silence, Tracker};
 use crate::time::{Duration, Millis};
 use crate::timeline::Timeline;
-use crate::tracker::{Opening, Sweep, Trail};
+use crate::tracker::{Opening, Standing, Sweep};
 use crate::value::OwnedValue;
 use crate::window::{self, Anchor};
 
@@ -66,7 +66,7 @@ pub fn values(
         LetSource::Open(place) => {
             let tracker = &set.openings[place];
             let open = if holds {
-                trail(tracker, customer, place, keeping.keeps, moment.at).open_count()
+                standing(tracker, customer, place, keeping.keeps, moment.at).open_count()
             } else {
                 opened(tracker, customer, keeping.keeps, moment.at).open_count()
             };
@@ -77,22 +77,22 @@ pub fn values(
 }
 
 /// What is held of what is open, moved on to `at`.
-fn trail<'c>(
+fn standing<'c>(
     tracker: &Tracker,
     customer: &'c mut Customer,
     place: usize,
     keeps: Duration,
     at: Millis,
-) -> &'c mut Trail {
+) -> &'c mut Standing {
     let begin = || {
         let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
-        Trail::new(tracker, base_of(&customer.bases, tracker.key), horizon.saturating_sub(1))
+        Standing::new(tracker, base_of(&customer.bases, tracker.key), horizon.saturating_sub(1))
     };
-    let trail = customer.held.opening(place).get_or_insert_with(begin);
-    if trail.at() < at {
-        trail.advance(tracker, moves(tracker, &customer.timeline, trail.at(), at), at);
+    let standing = customer.held.opening(place).get_or_insert_with(begin);
+    if standing.at() < at {
+        standing.advance(tracker, moves(tracker, &customer.timeline, standing.at(), at), at);
     }
-    trail
+    standing
 }
 
 /// What is open by an `open` value at `at`.
@@ -204,7 +204,7 @@ pub fn next_change(
         LetSource::Open(place) => {
             let tracker = &set.openings[place];
             if holds {
-                return trail(tracker, customer, place, keeping.keeps, moment.at).first_end(tracker);
+                return standing(tracker, customer, place, keeping.keeps, moment.at).first_end(tracker);
             }
             let sweep = opened(tracker, customer, keeping.keeps, moment.at);
             sweep.open_items().map(|opening| tracker.end_of(opening.at)).min()

@@ -11,7 +11,7 @@
 
 mod standing;
 
-pub use standing::Trail;
+pub use standing::Standing;
 
 use crate::attributes::Attributes;
 use crate::event::{Record, TypeId};

@@ -1,106 +1,66 @@
 //! What is open, moved from event to event: for large customers, whose events are not gone over again.
 //!
-//! States of before are kept at ever larger distances, as many as the logarithm of the moves. A late event begins again
-//! at the latest one before it, so it costs about as much as has come after it.
+//! What each instant has changed is noted, so that a late event can be taken in where it belongs: the changes from its time
+//! on are taken back, and made again with it. It costs as much as has come after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Move, Opening};
 use crate::event::Record;
 use crate::rule::Tracker;
 use crate::time::Millis;
 
-/// Moves between two states that are kept, at least. With many open there are as many between them as those, so that a
-/// copy costs little beside the moves.
-const APART: u64 = 64;
-
 /// What is open after all events up to an instant.
 #[derive(Clone, Debug, PartialEq)]
-struct Standing {
+pub struct Standing {
     at: Millis,
-    /// How many moves have led here.
-    moves: u64,
-    /// By opening, those of one instant as they arrived, with their keys if there are any.
-    open: BTreeMap<(Millis, u64), Option<Box<str>>>,
+    /// No event before this can be taken in any more.
+    reaches: Millis,
+    open: BTreeMap<Place, Option<Box<str>>>,
     /// Where the item of a key is in `open`.
-    by_key: BTreeMap<Box<str>, (Millis, u64)>,
+    by_key: BTreeMap<Box<str>, Place>,
+    /// Number of the next item.
+    next: u64,
+    /// What was changed, by the time at which it was.
+    changes: VecDeque<(Millis, Change)>,
 }
 
-/// What is open now, and what was at some instants before.
+/// An item among those that are open: by opening, those of one instant as they arrived.
+type Place = (Millis, u64);
+
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trail {
-    now: Standing,
-    /// Oldest first.
-    before: Vec<Standing>,
+enum Change {
+    Began(Place),
+    /// With its key, if it has one.
+    Ended(Place, Option<Box<str>>),
 }
 
 impl Standing {
-    fn new(tracker: &Tracker, base: &[Opening], at: Millis) -> Self {
-        let mut standing = Self { at, moves: 0, open: BTreeMap::new(), by_key: BTreeMap::new() };
-        for opening in base {
-            standing.open(tracker, opening.key.clone(), opening.at);
-        }
-        standing
-    }
-
-    fn apply(&mut self, tracker: &Tracker, moved: Move, at: Millis) {
-        match moved {
-            Move::Opens(key) => {
-                self.retire(tracker, at);
-                self.open(tracker, key, at);
-            }
-            // At the instant at which an item runs out a closing event is in time.
-            Move::Closes(key) => {
-                self.retire(tracker, at - 1);
-                if let Some(key) = key {
-                    let place = self.by_key.remove(&key);
-                    place.map(|place| self.open.remove(&place));
-                } else {
-                    self.open.clear();
-                    self.by_key.clear();
-                }
-            }
-        }
-        self.moves += 1;
-    }
-
-    fn open(&mut self, tracker: &Tracker, key: Box<str>, at: Millis) {
-        let place = (at, self.moves);
-        if !tracker.is_keyed() {
-            self.open.insert(place, None);
-        } else if !self.by_key.contains_key(&key) {
-            self.by_key.insert(key.clone(), place);
-            self.open.insert(place, Some(key));
-        }
-        self.moves += 1;
-    }
-
-    /// Lets go of those that have lasted long enough by `at`.
-    fn retire(&mut self, tracker: &Tracker, at: Millis) {
-        while let Some(first) = self.open.first_entry()
-            && tracker.end_of(first.key().0) <= at
-        {
-            if let Some(key) = first.remove() {
-                self.by_key.remove(&key);
-            }
-        }
-    }
-}
-
-impl Trail {
     /// What is open after all events up to `at`, of which `base` is what they left open.
     #[must_use]
     pub fn new(tracker: &Tracker, base: &[Opening], at: Millis) -> Self {
-        Self { now: Standing::new(tracker, base, at), before: Vec::new() }
+        let mut standing = Self {
+            at,
+            reaches: at.saturating_add(1),
+            open: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            next: 0,
+            changes: VecDeque::new(),
+        };
+        for opening in base {
+            standing.begin((opening.at, standing.next), tracker.is_keyed().then(|| opening.key.clone()));
+            standing.next += 1;
+        }
+        standing
     }
 
     /// The instant up to which all events have been taken in.
     #[must_use]
     pub fn at(&self) -> Millis {
-        self.now.at
+        self.at
     }
 
-    /// Takes in the events between [`Trail::at`] and `through`, in their order.
+    /// Takes in the events between [`Standing::at`] and `through`, in their order.
     pub fn advance<'a>(
         &mut self,
         tracker: &Tracker,
@@ -108,64 +68,102 @@ impl Trail {
         through: Millis,
     ) {
         for (at, record) in events {
-            let Some(moved) = tracker.reads(record) else { continue };
-            if at > self.now.at {
-                self.keep();
+            match tracker.reads(record) {
+                Some(Move::Opens(key)) => {
+                    self.retire(tracker, at, at);
+                    let key = tracker.is_keyed().then_some(key);
+                    if key.as_ref().is_none_or(|key| !self.by_key.contains_key(key)) {
+                        let place = (at, self.next);
+                        self.next += 1;
+                        self.begin(place, key);
+                        self.changes.push_back((at, Change::Began(place)));
+                    }
+                }
+                Some(Move::Closes(key)) => {
+                    // At the instant at which an item runs out a closing event is in time.
+                    self.retire(tracker, at - 1, at);
+                    match key {
+                        Some(key) => {
+                            if let Some(place) = self.by_key.get(&key).copied() {
+                                self.end(place, at);
+                            }
+                        }
+                        None => {
+                            while let Some((place, _)) = self.open.first_key_value() {
+                                self.end(*place, at);
+                            }
+                        }
+                    }
+                }
+                None => {}
             }
-            self.now.at = at;
-            self.now.apply(tracker, moved, at);
         }
-        self.now.retire(tracker, through);
-        self.now.at = through;
+        self.retire(tracker, through, through);
+        self.at = through;
     }
 
-    /// Goes back to before an event that has come late. Returns whether anything is left to go on from.
+    /// Goes back to before an event that has come late. Returns whether it could: without, it is of no more use.
     #[must_use]
     pub fn go_back(&mut self, before: Millis) -> bool {
-        if self.now.at < before {
-            return true;
-        }
-        while let Some(standing) = self.before.pop() {
-            if standing.at < before {
-                self.now = standing;
-                return true;
+        while let Some((at, change)) = self.changes.pop_back() {
+            if at < before {
+                self.changes.push_back((at, change));
+                break;
+            }
+            match change {
+                Change::Began(place) => {
+                    if let Some(Some(key)) = self.open.remove(&place) {
+                        self.by_key.remove(&key);
+                    }
+                }
+                Change::Ended(place, key) => self.begin(place, key),
             }
         }
-        false
+        self.at = self.at.min(before - 1);
+        before >= self.reaches
     }
 
-    /// Lets go of states after which events may be missing now that those before `horizon` are gone.
+    /// No event before `horizon` will come.
     pub fn forget_before(&mut self, horizon: Millis) {
-        self.before.retain(|standing| standing.at >= horizon - 1);
+        self.reaches = self.reaches.max(horizon);
+        while self.changes.front().is_some_and(|(at, _)| *at < horizon) {
+            self.changes.pop_front();
+        }
     }
 
     /// How many are open.
     #[must_use]
     pub fn open_count(&self) -> usize {
-        self.now.open.len()
+        self.open.len()
     }
 
     /// When the first of those that are open runs out.
     #[must_use]
     pub fn first_end(&self, tracker: &Tracker) -> Option<Millis> {
-        self.now.open.first_key_value().map(|((at, _), _)| tracker.end_of(*at))
+        self.open.first_key_value().map(|((at, _), _)| tracker.end_of(*at))
     }
 
-    /// Keeps the present state if it is far enough from the one kept last, and thins out the older ones.
-    fn keep(&mut self) {
-        let kept_last = self.before.last().map_or(0, |standing| standing.moves);
-        if self.now.moves - kept_last < APART.max(self.now.open.len() as u64) {
-            return;
+    fn begin(&mut self, place: Place, key: Option<Box<str>>) {
+        if let Some(key) = &key {
+            self.by_key.insert(key.clone(), place);
         }
-        self.before.push(self.now.clone());
-        let distance = |standing: &Standing| self.now.moves - standing.moves;
-        let mut place = self.before.len().saturating_sub(2);
-        while place > 0 {
-            // Gone if its neighbours are no more than twice as far apart as the later one is from here.
-            if distance(&self.before[place - 1]) <= 2 * distance(&self.before[place + 1]).max(APART) {
-                self.before.remove(place);
-            }
-            place -= 1;
+        self.open.insert(place, key);
+    }
+
+    fn end(&mut self, place: Place, at: Millis) {
+        let Some(key) = self.open.remove(&place) else { return };
+        if let Some(key) = &key {
+            self.by_key.remove(key);
+        }
+        self.changes.push_back((at, Change::Ended(place, key)));
+    }
+
+    /// At `now`, ends those that have lasted long enough by `at`.
+    fn retire(&mut self, tracker: &Tracker, at: Millis, now: Millis) {
+        while let Some((place, _)) = self.open.first_key_value()
+            && tracker.end_of(place.0) <= at
+        {
+            self.end(*place, now);
         }
     }
 }
@@ -188,7 +186,7 @@ mod tests {
     #[test]
     fn agrees_with_a_sweep() {
         let mut state = 3;
-        let (mut kept, mut went_back) = (0, 0);
+        let mut went_back = 0;
         for round in 0..60 {
             let is_keyed = random(&mut state, 2) == 0;
             let lasts = 1 + random(&mut state, 300) as Millis;
@@ -197,7 +195,7 @@ mod tests {
             let (keys, lateness) = (1 + random(&mut state, 40), 1 + random(&mut state, 100));
             let closing = 1 + random(&mut state, 30);
             let (mut timeline, mut writer) = (Timeline::default(), RecordWriter::default());
-            let mut trail = Trail::new(&tracker, &[], Millis::MIN);
+            let mut standing = Standing::new(&tracker, &[], -1_000);
             let mut clock = 0;
             for number in 0..800 {
                 clock += random(&mut state, 3) as Millis;
@@ -210,18 +208,20 @@ mod tests {
                 let events = |after: Millis, through| {
                     timeline.range(after, through).map(|entry| (entry.occurred_at, entry.record().unwrap()))
                 };
-                went_back += usize::from(trail.at() >= at);
-                if !trail.go_back(at) {
-                    trail = Trail::new(&tracker, &[], Millis::MIN);
+                if standing.at() >= at {
+                    went_back += 1;
+                    assert!(standing.go_back(at));
                 }
-                trail.advance(&tracker, events(trail.at(), clock), clock);
+                standing.advance(&tracker, events(standing.at(), clock), clock);
                 let sweep = tracker.sweep(&[], events(Millis::MIN, clock), usize::MAX, clock);
                 let first_end = sweep.open_items().map(|opening| tracker.end_of(opening.at)).min();
                 let expected = (sweep.open_count(), first_end);
-                assert_eq!((trail.open_count(), trail.first_end(&tracker)), expected, "{round} {number}");
-                kept = kept.max(trail.before.len());
+                assert_eq!((standing.open_count(), standing.first_end(&tracker)), expected, "{round} {number}");
+                if number % 100 == 99 {
+                    standing.forget_before(clock - lateness as Millis);
+                }
             }
         }
-        assert!((2..=12).contains(&kept) && went_back > 1_000, "{kept} {went_back}");
+        assert!(went_back > 1_000, "{went_back}");
     }
 }
