@@ -24,6 +24,8 @@ use crate::task::cache::Cache;
 
 /// Lines between two calls of the progress function.
 const REPORT_EVERY: u64 = 4_096;
+/// Lines that are read and decoded before the first of them is judged.
+const BATCH: usize = 64;
 /// Bad lines that are kept to be shown.
 const SHOWN_LINES: usize = 10;
 
@@ -121,24 +123,23 @@ pub fn run(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, BacktestError> {
     let started = Instant::now();
-    let mut run = Run::new(rules, schemas, settings, output);
-    let (mut line, mut number) = (Vec::new(), 0);
+    let mut run = Run::new(rules, schemas.clone(), settings, output);
+    let mut decoders: Vec<Decoder> = (0..BATCH).map(|_| Decoder::new(schemas.clone())).collect();
+    let (mut lines, mut number) = (Lines::default(), 0);
     loop {
-        line.clear();
-        number += 1;
-        let read = input.read_until(b'\n', &mut line);
-        let length = read.map_err(|source| BacktestError::Input { line: number, source })?;
-        if length == 0 {
+        let first = number + 1;
+        let read = lines.read(&mut input);
+        number += lines.len() as u64;
+        run.lines(&lines, first, &mut decoders)?;
+        read.map_err(|source| BacktestError::Input { line: number + 1, source })?;
+        if lines.len() < BATCH {
             break;
         }
-        let text = line.trim_ascii();
-        if !text.is_empty() {
-            run.line(text, number)?;
-        }
-        if number % REPORT_EVERY == 0 {
+        if number.is_multiple_of(REPORT_EVERY) {
             progress(run.summary.events);
         }
     }
+    run.summary.ignored_fields = decoders.iter().map(Decoder::ignored_fields).sum();
     run.finish()?;
     let mut summary = run.summary;
     progress(summary.events);
@@ -146,10 +147,38 @@ pub fn run(
     Ok(summary)
 }
 
+/// Some lines of the input, in one piece of memory.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Reads the next lines in place of those before; fewer than [`BATCH`] are the last ones.
+    fn read(&mut self, input: &mut impl BufRead) -> std::io::Result<()> {
+        self.text.clear();
+        self.ends.clear();
+        while self.ends.len() < BATCH && input.read_until(b'\n', &mut self.text)? > 0 {
+            self.ends.push(self.text.len());
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.text[start..*end].trim_ascii())
+    }
+}
+
 struct Run<'a, W> {
     engine: Engine,
     writer: AlertWriter,
-    decoder: Decoder,
     settings: &'a Settings,
     partitions: Vec<(Partition, Cache<MemoryStore>)>,
     judged: Judged,
@@ -164,8 +193,7 @@ impl<'a, W: Write> Run<'a, W> {
         let partition = || (Partition::default(), Cache::new(MemoryStore::default(), usize::MAX, None));
         Self {
             engine: Engine::new(rules, schemas.catalog(), settings.engine, detail),
-            writer: AlertWriter::new(schemas.clone()),
-            decoder: Decoder::new(schemas),
+            writer: AlertWriter::new(schemas),
             settings,
             partitions: (0..settings.partitions.max(1)).map(|_| partition()).collect(),
             judged: Judged::default(),
@@ -175,23 +203,39 @@ impl<'a, W: Write> Run<'a, W> {
         }
     }
 
-    fn line(&mut self, text: &[u8], number: u64) -> Result<(), BacktestError> {
-        let event = match self.decoder.decode(text) {
-            Ok(event) => event,
-            Err(malformed) => {
-                let bad = BadLine { line: number, reason: malformed.reason, message: malformed.message };
-                return refuse(&mut self.summary, bad, self.settings.strict);
+    /// Judges some lines; the number of the first is given.
+    fn lines(&mut self, lines: &Lines, first: u64, decoders: &mut [Decoder]) -> Result<(), BacktestError> {
+        let numbered = lines.iter().zip(first..).filter(|(text, _)| !text.is_empty());
+        let decoded: Vec<_> =
+            numbered.zip(decoders).map(|((text, number), decoder)| (number, decoder.decode(text))).collect();
+        let events = || decoded.iter().filter_map(|(_, event)| event.as_ref().ok());
+        let latest = events().map(|event| event.occurred_at).max().unwrap_or(Millis::MIN);
+        for (place, (_, cache)) in self.partitions.iter().enumerate() {
+            let here = events().filter(|event| self::place(self.settings, event) == place);
+            cache.warm(here.map(|event| event.customer_id), latest);
+        }
+        for (number, event) in decoded {
+            match event {
+                Ok(event) => self.event(&event)?,
+                Err(malformed) => {
+                    let bad = BadLine { line: number, reason: malformed.reason, message: malformed.message };
+                    refuse(&mut self.summary, bad, self.settings.strict)?;
+                }
             }
-        };
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<(), BacktestError> {
         self.summary.events += 1;
         if self.settings.until.is_some_and(|until| event.occurred_at > until) {
             self.summary.after_until += 1;
             return Ok(());
         }
-        let place = place(self.settings, &event);
+        let place = place(self.settings, event);
         let (partition, cache) = &mut self.partitions[place];
         let rules = InForce::steady(&self.engine);
-        let taken = partition.take(rules, &self.settings.time, cache, &event, None, &mut self.judged)?;
+        let taken = partition.take(rules, &self.settings.time, cache, event, None, &mut self.judged)?;
         if let Taken::Judged(outcome) = taken {
             *self.summary.outcomes.entry(outcome).or_default() += 1;
         }
@@ -234,7 +278,6 @@ impl<'a, W: Write> Run<'a, W> {
             self.drain(place)?;
         }
         self.summary.customers = self.partitions.iter().map(|(_, cache)| cache.known_customers()).sum();
-        self.summary.ignored_fields = self.decoder.ignored_fields();
         self.output.flush().map_err(BacktestError::Output)
     }
 }

@@ -1,8 +1,8 @@
 //! A task's timers: those in the store, read ahead in small runs, and those set since it was last written.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tocsin_core::time::Millis;
+use tocsin_core::time::{HOUR, Millis};
 
 use crate::codec::rows;
 use crate::store::{Batch, Column, Store, StoreError};
@@ -17,7 +17,7 @@ const READ_AHEAD: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Timers {
     /// Set since the last write; not in the store.
-    fresh: BTreeSet<Timer>,
+    fresh: Fresh,
     /// The store's next timers, in order.
     ahead: VecDeque<Timer>,
     /// How far the store has been read into `ahead`.
@@ -26,6 +26,64 @@ pub struct Timers {
     taken: Vec<Timer>,
     /// The last one taken: none at or before it is left, so the next scan starts here and not among what was deleted.
     last_taken: Option<Timer>,
+}
+
+/// A set of timers. Those of later hours lie unsorted by their hour until it is the first, so that setting one costs
+/// little however many there are: the idea of a timing wheel (Varghese and Lauck, 1987), over a sorted map of hours.
+#[derive(Debug, Default)]
+struct Fresh {
+    /// Those of the first hour and of any before it. Empty only if there are no others.
+    near: BTreeSet<Timer>,
+    /// The hour up to which timers are in `near`.
+    hour: Millis,
+    far: BTreeMap<Millis, Vec<Timer>>,
+}
+
+impl Fresh {
+    fn insert(&mut self, timer: Timer) {
+        let hour = timer.0.div_euclid(HOUR);
+        if self.near.is_empty() {
+            self.hour = hour;
+        }
+        if hour <= self.hour {
+            self.near.insert(timer);
+        } else {
+            self.far.entry(hour).or_default().push(timer);
+        }
+    }
+
+    fn first(&self) -> Option<&Timer> {
+        self.near.first()
+    }
+
+    fn pop_first(&mut self) -> Option<Timer> {
+        let first = self.near.pop_first();
+        if self.near.is_empty()
+            && let Some((hour, timers)) = self.far.pop_first()
+        {
+            self.hour = hour;
+            self.near = timers.into_iter().collect();
+        }
+        first
+    }
+
+    /// The first ones, at most those of an hour, in order.
+    fn upcoming(&self) -> impl Iterator<Item = &Timer> {
+        self.near.iter()
+    }
+}
+
+impl IntoIterator for Fresh {
+    type Item = Timer;
+    type IntoIter = std::iter::Chain<
+        std::collections::btree_set::IntoIter<Timer>,
+        std::iter::Flatten<std::collections::btree_map::IntoValues<Millis, Vec<Timer>>>,
+    >;
+
+    /// All of them, in no order.
+    fn into_iter(self) -> Self::IntoIter {
+        self.near.into_iter().chain(self.far.into_values().flatten())
+    }
 }
 
 /// The part of the store's timers that is in `ahead` or was taken.
@@ -89,6 +147,13 @@ impl Timers {
             self.read_ahead(store)?;
         }
         Ok(self.ahead.front().into_iter().chain(self.fresh.first()).min())
+    }
+
+    /// Customers of the next timers up to this instant, as far as they are at hand.
+    pub fn upcoming(&self, through: Millis) -> impl Iterator<Item = &str> {
+        let is_due = move |(at, _): &&Timer| *at <= through;
+        let (stored, fresh) = (self.ahead.iter(), self.fresh.upcoming());
+        stored.take_while(is_due).chain(fresh.take_while(is_due)).map(|(_, customer_id)| &**customer_id)
     }
 
     /// The last timer taken.
