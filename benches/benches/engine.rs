@@ -49,7 +49,7 @@ fn whole(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let mut out = std::io::sink();
                     let (input, rules, schemas) = (text.as_bytes(), set.clone(), schemas.clone());
-                    black_box(backtest::run(rules, schemas, &settings, input, &mut out, &mut |_| ()).is_ok())
+                    black_box(backtest::run(rules, &schemas, &settings, input, &mut out, &mut |_| ()).is_ok())
                 });
             });
         }

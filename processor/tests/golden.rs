@@ -29,7 +29,7 @@ fn run(input: impl BufRead, settings: &Settings) -> (String, Summary) {
         rules::load(&sources, schemas.catalog(), &Limits { history: settings.engine.history, ..Limits::default() })
             .unwrap();
     let mut out = Vec::new();
-    let summary = backtest::run(Arc::new(rules.set), schemas, settings, input, &mut out, &mut |_| ()).unwrap();
+    let summary = backtest::run(Arc::new(rules.set), &schemas, settings, input, &mut out, &mut |_| ()).unwrap();
     (String::from_utf8(out).unwrap(), summary)
 }
 

@@ -48,7 +48,7 @@ fn of_backtest(lines: &str) -> BTreeMap<String, u32> {
     let set = rules::load(&[source], schemas.catalog(), &Limits::default()).unwrap().set;
     let mut out = Vec::new();
     let settings = backtest::Settings::default();
-    let summary = backtest::run(Arc::new(set), schemas, &settings, lines.as_bytes(), &mut out, &mut |_| ()).unwrap();
+    let summary = backtest::run(Arc::new(set), &schemas, &settings, lines.as_bytes(), &mut out, &mut |_| ()).unwrap();
     assert!(summary.refused.is_empty());
     counted(&out)
 }

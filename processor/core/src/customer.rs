@@ -38,7 +38,7 @@ pub struct Customer {
     /// For each tracker what was open before the earliest event that is held, and kept others from opening.
     pub bases: Vec<Base>,
     /// What an instant in the past may ask for and the events that are held do not tell any more.
-    pub former: Former,
+    pub former: Option<Box<Former>>,
     /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
     pub armed: Option<Millis>,
     /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].

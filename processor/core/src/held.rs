@@ -11,9 +11,13 @@ use crate::time::Millis;
 use crate::tracker::Standing;
 use crate::window::{self, Anchor};
 
-/// Of one customer, by the places of windows and openings in a rule set.
+/// What is held of one customer; of a small one nothing, and that takes no room.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Held {
+pub struct Held(Option<Box<Values>>);
+
+/// By the places of windows and openings in a rule set.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Values {
     /// Number of the rule set's values.
     of: u64,
     windows: Vec<Option<window::Held>>,
@@ -25,42 +29,47 @@ pub struct Held {
 impl Held {
     /// Makes room for the values of a set that is known by this number; those of another are dropped.
     pub fn make_for(&mut self, of: u64, set: &RuleSet) {
-        if self.of != of || self.windows.len() != set.windows.len() {
+        if self.0.as_ref().is_none_or(|values| values.of != of) {
             let (windows, openings) = (vec![None; set.windows.len()], vec![None; set.openings.len()]);
-            *self = Self { of, windows, items: BTreeMap::new(), openings };
+            self.0 = Some(Box::new(Values { of, windows, items: BTreeMap::new(), openings }));
         }
     }
 
-    /// A window; of one that begins with an item, that item's.
-    pub fn window(&mut self, place: usize, window: &Window, anchor: Option<Anchor<'_>>) -> &mut Option<window::Held> {
-        let (Span::Item, Some(anchor)) = (window.span, anchor) else { return &mut self.windows[place] };
-        let held = self.items.entry((anchor.at, anchor.event_id.into())).or_default();
-        held.resize(self.windows.len(), None);
-        &mut held[place]
+    /// A window, if there is room for it; of one that begins with an item, that item's.
+    pub fn window(
+        &mut self,
+        place: usize,
+        window: &Window,
+        anchor: Option<Anchor<'_>>,
+    ) -> Option<&mut Option<window::Held>> {
+        let values = self.0.as_mut()?;
+        let (Span::Item, Some(anchor)) = (window.span, anchor) else { return values.windows.get_mut(place) };
+        let held = values.items.entry((anchor.at, anchor.event_id.into())).or_default();
+        held.resize(values.windows.len(), None);
+        held.get_mut(place)
     }
 
-    pub fn opening(&mut self, place: usize) -> &mut Option<Standing> {
-        &mut self.openings[place]
+    /// What is open, if there is room for it.
+    pub fn opening(&mut self, place: usize) -> Option<&mut Option<Standing>> {
+        self.0.as_mut()?.openings.get_mut(place)
     }
 
     /// Takes in an event that has just been added to the timeline.
     pub fn insert(&mut self, of: u64, set: &RuleSet, at: Millis, record: Record<'_>) {
-        if self.of != of {
-            return;
-        }
-        for (held, window) in self.windows.iter_mut().zip(&set.windows) {
+        let Some(values) = self.0.as_mut().filter(|values| values.of == of) else { return };
+        for (held, window) in values.windows.iter_mut().zip(&set.windows) {
             if let Some(held) = held {
                 held.insert(window, at, record);
             }
         }
-        for held in self.items.values_mut() {
+        for held in values.items.values_mut() {
             for (held, window) in held.iter_mut().zip(&set.windows) {
                 if let Some(held) = held {
                     held.insert(window, at, record);
                 }
             }
         }
-        for (held, tracker) in self.openings.iter_mut().zip(&set.openings) {
+        for (held, tracker) in values.openings.iter_mut().zip(&set.openings) {
             if let Some(standing) = held
                 && standing.at() >= at
                 && tracker.reads(record).is_some()
@@ -73,20 +82,22 @@ impl Held {
 
     /// Lets go of what may need events from before `horizon` to move on.
     pub fn forget_before(&mut self, horizon: Millis) {
-        for held in &mut self.windows {
+        let Some(values) = &mut self.0 else { return };
+        for held in &mut values.windows {
             *held = held.take().filter(|held| !held.reaches(horizon));
         }
-        for standing in self.openings.iter_mut().flatten() {
+        for standing in values.openings.iter_mut().flatten() {
             standing.forget_before(horizon);
         }
     }
 
     /// Lets go of the windows of items that are open no longer.
     pub fn keep_items(&mut self, items: &[Item]) {
-        if self.items.len() > items.len() {
+        let Some(values) = &mut self.0 else { return };
+        if values.items.len() > items.len() {
             let open: BTreeSet<(Millis, &str)> =
                 items.iter().map(|Item { opening, .. }| (opening.at, &*opening.event_id)).collect();
-            self.items.retain(|(at, event_id), _| open.contains(&(*at, event_id)));
+            values.items.retain(|(at, event_id), _| open.contains(&(*at, event_id)));
         }
     }
 }

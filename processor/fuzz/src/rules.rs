@@ -43,7 +43,7 @@ fn judge(bytes: &[u8]) {
         let mut records = Vec::new();
         let settings = Settings { until: Some(seeds::UNTIL), ..Settings::default() };
         let input = EVENTS.as_slice();
-        backtest::run(set.clone(), SCHEMAS.clone(), &settings, input, &mut records, &mut |_| ()).unwrap();
+        backtest::run(set.clone(), &SCHEMAS, &settings, input, &mut records, &mut |_| ()).unwrap();
         records
     };
     assert_eq!(run(), run());

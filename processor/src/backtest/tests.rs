@@ -61,7 +61,7 @@ fn a_type_that_was_dropped_in_is_used_like_any_other() {
     let mut out = Vec::new();
     let settings = Settings::default();
     let input = events.join("\n");
-    let summary = run(Arc::new(rules.set), schemas, &settings, input.as_bytes(), &mut out, &mut |_| ()).unwrap();
+    let summary = run(Arc::new(rules.set), &schemas, &settings, input.as_bytes(), &mut out, &mut |_| ()).unwrap();
     assert_eq!((summary.events, &summary.refused), (3, &BTreeMap::from([("wrong_type", 1)])));
     let alert: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(alert["occurred_at"], "2026-01-04T00:00:00.000Z");

@@ -110,10 +110,12 @@ pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
     let (input, bar) = open(&args.events)?;
     let mut output = create(args.output.as_ref())?;
     let mut progress = |events| bar.set_message(format!("{events} events"));
-    let done = backtest::run(rules, schemas, &settings, input, &mut output, &mut progress);
+    let done = backtest::run_and_keep(rules, &schemas, &settings, input, &mut output, &mut progress);
     bar.finish_and_clear();
     match done {
-        Ok(summary) => {
+        Ok((summary, state)) => {
+            // The program ends here; nobody needs the memory back piece by piece.
+            std::mem::forget(state);
             eprint!("{}", summary::text(&summary));
             Ok(())
         }

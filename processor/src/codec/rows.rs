@@ -179,7 +179,7 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
             | flag(!customer.items.is_empty(), HAS_ITEMS)
             | flag(!customer.ledgers.is_empty(), HAS_LEDGERS)
             | flag(!customer.bases.is_empty(), HAS_BASES)
-            | flag(!customer.former.is_empty(), HAS_FORMER),
+            | flag(customer.former.is_some(), HAS_FORMER),
     );
     if customer.generation != 0 {
         varint::put_signed(&mut out, customer.generation);
@@ -198,9 +198,9 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
     if !customer.bases.is_empty() {
         items::put_bases(&mut out, &customer.bases);
     }
-    if !customer.former.is_empty() {
-        varint::put_bytes(&mut out, &attribute_fields(&customer.former.attributes));
-        put_silences(&mut out, &customer.former.silences, latest);
+    if let Some(former) = &customer.former {
+        varint::put_bytes(&mut out, &attribute_fields(&former.attributes));
+        put_silences(&mut out, &former.silences, latest);
     }
     let (tail, sealed) = match customer.timeline.chunks().split_last() {
         Some((tail, sealed)) => (Some(tail), sealed),
@@ -259,7 +259,7 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
     }
     if flags & HAS_FORMER != 0 {
         let attributes = read_attribute_fields(Reader::new(reader.bytes()?))?;
-        customer.former = Former { attributes, silences: read_silences(&mut reader, latest)? };
+        customer.former = Some(Box::new(Former { attributes, silences: read_silences(&mut reader, latest)? }));
     }
     let sealed = reader.unsigned()?;
     let tail = if reader.is_empty() {

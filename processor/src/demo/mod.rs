@@ -89,7 +89,7 @@ pub fn run(options: &Options, stop: &Stop) -> anyhow::Result<bool> {
         Ok(alerts) => alerts,
         Err(error) => return Err(stop_after(service, error)),
     };
-    let equal = compare(&events, rules, schemas, &alerts)?;
+    let equal = compare(&events, rules, &schemas, &alerts)?;
     screen.close(&alerts, equal, stop.load(Ordering::Relaxed));
     if options.stay && !stop.load(Ordering::Relaxed) {
         Screen::stay(&bootstrap, service.address());
@@ -270,7 +270,12 @@ fn show_all(
 }
 
 /// Whether the alerts are those of a backtest over the same events.
-fn compare(events: &[FeedEvent], rules: Arc<RuleSet>, schemas: Arc<Schemas>, alerts: &[Value]) -> anyhow::Result<bool> {
+fn compare(
+    events: &[FeedEvent],
+    rules: Arc<RuleSet>,
+    schemas: &Arc<Schemas>,
+    alerts: &[Value],
+) -> anyhow::Result<bool> {
     let lines: Vec<&str> = events.iter().map(|event| event.line.as_str()).collect();
     let settings = backtest::Settings { partitions: PARTITIONS, ..backtest::Settings::default() };
     let mut out = Vec::new();

@@ -155,7 +155,7 @@ impl<'d> Story<'d> {
                 let feed = Feed { lines: &self.input, next: 0, rest: Vec::new(), read: 0, now: now.clone() };
                 let mut log = Log { now, records: Vec::new() };
                 let summary =
-                    backtest::run(Arc::new(loaded.set), schemas, &self.settings, feed, &mut log, &mut |_| ()).unwrap();
+                    backtest::run(Arc::new(loaded.set), &schemas, &self.settings, feed, &mut log, &mut |_| ()).unwrap();
                 for (at, record) in log.records {
                     let lines = self.record(&serde_json::from_slice(&record).unwrap());
                     at.map_or(&mut last, |at| &mut found[at]).extend(lines);

@@ -323,7 +323,7 @@ pub fn backtest(events: &[Event]) -> (Vec<serde_json::Value>, Vec<usize>) {
         let mut out = Vec::new();
         let summary = tocsin::backtest::run(
             setup::rules(),
-            setup::schemas(),
+            &setup::schemas(),
             &settings,
             Cursor::new(text),
             &mut out,

@@ -22,7 +22,8 @@ pub fn run_engine(rules_yaml: &str, events: &[String], settings: &Settings) -> V
     backtest.engine.max_open_items = settings.max_open_items;
     backtest.time.max_out_of_orderness = settings.max_out_of_orderness_ms;
     let (input, mut out) = (Cursor::new(events.join("\n")), vec![]);
-    let summary = tocsin::backtest::run(Arc::new(rules.set), schemas, &backtest, input, &mut out, &mut |_| ()).unwrap();
+    let summary =
+        tocsin::backtest::run(Arc::new(rules.set), &schemas, &backtest, input, &mut out, &mut |_| ()).unwrap();
     assert_eq!(summary.bad_lines, [], "the generator writes events");
     out.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

@@ -29,7 +29,7 @@ pub use change::Change;
 
 use crate::alert::{Details, Judged, Transition, Trigger};
 use crate::attributes::Attribute;
-use crate::customer::{AlertState, AlertStates, Base, Customer, Former, LastSeen, Phase, Silences};
+use crate::customer::{AlertState, AlertStates, Base, Customer, LastSeen, Phase, Silences};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
 use crate::rule::{Items, LetSource, Rule, RuleSet, Subject, Tracker};
@@ -203,6 +203,9 @@ impl Engine {
     /// A profile event from before the history sets what no later one has said; the customer is judged at the clock.
     fn apply_old_profile(&self, customer: &mut Customer, event: &Event<'_>, clock: Millis, out: &mut Judged) {
         let unknown = customer.is_unknown();
+        if self.looks_back {
+            keep_for_the_past(customer, event);
+        }
         if customer.attributes.apply(event.occurred_at, event.record) {
             (customer.changed, customer.attributes_changed) = (true, true);
             let rules = if unknown { &self.every_rule[..] } else { self.concerned(self.profile) };
@@ -272,7 +275,7 @@ impl Engine {
         };
         customer.attributes_changed |= attributes.apply_telling(at, record, |replaced| {
             if self.looks_back && replaced.since < at && !is_held(&replaced) {
-                former.attributes.put(replaced);
+                former.get_or_insert_default().attributes.put(replaced);
             }
         });
     }
@@ -281,26 +284,28 @@ impl Engine {
     fn advance_former(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
         let Customer { attributes, silences, timeline, former, .. } = customer;
         if !self.looks_back {
-            *former = Former::default();
+            *former = None;
             return;
         }
-        if timeline.starts_at(horizon) && former.is_empty() {
+        if timeline.starts_at(horizon) && former.is_none() {
             return;
         }
+        let mut known = former.take().unwrap_or_default();
         for entry in timeline.range(before - 1, horizon - 1) {
             let Some(record) = entry.record() else { continue };
             if record.type_id() == self.profile {
-                former.attributes.apply(entry.occurred_at, record);
+                known.attributes.apply(entry.occurred_at, record);
             }
             for silence in &self.set.silences {
                 if silence.selector.select(record).is_some() {
-                    remember_silence(&mut former.silences, silence.key, entry.occurred_at, record.id());
+                    remember_silence(&mut known.silences, silence.key, entry.occurred_at, record.id());
                 }
             }
         }
         // What no later event has said otherwise stands beside it.
-        former.attributes.retain(|old| attributes.get(&old.name).is_some_and(|known| known.since >= horizon));
-        former.silences.retain(|old| silences.iter().any(|known| known.key == old.key && known.at >= horizon));
+        known.attributes.retain(|old| attributes.get(&old.name).is_some_and(|new| new.since >= horizon));
+        known.silences.retain(|old| silences.iter().any(|new| new.key == old.key && new.at >= horizon));
+        *former = Some(known).filter(|known| !known.is_empty());
     }
 
     fn concerned(&self, type_id: TypeId) -> &[usize] {
@@ -482,6 +487,18 @@ fn crowded(set: &RuleSet, limit: usize) -> Vec<Crowded> {
 fn trigger_of<'c>(customer: &'c Customer, moment: Moment<'_>) -> Option<(Record<'c>, Millis)> {
     let anchor = moment.anchor?;
     Some((customer.timeline.find(anchor.at, anchor.event_id)?, anchor.at))
+}
+
+/// What an old profile event says of attributes of which something newer is held is true of the time between.
+fn keep_for_the_past(customer: &mut Customer, event: &Event<'_>) {
+    let since = event.occurred_at;
+    for (name, value) in event.record.fields() {
+        if customer.attributes.iter().any(|known| known.name.is(name) && known.since > since) {
+            let attribute = Attribute { name: name.into(), since, value: value.value().to_owned() };
+            customer.former.get_or_insert_default().attributes.put(attribute);
+            customer.changed = true;
+        }
+    }
 }
 
 fn is_due(customer: &Customer, rule: &Rule, at: Millis) -> bool {

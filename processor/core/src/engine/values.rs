@@ -59,16 +59,16 @@ pub fn values(
     let value = |named: &Let| match named.value {
         LetSource::Window(place) => {
             let window = &set.windows[place];
-            let held = holds.then(|| customer.held.window(place, window, moment.anchor));
+            let held = if holds { customer.held.window(place, window, moment.anchor) } else { None };
             LetValue::Still(window::value(window, &customer.timeline, held, moment.at, moment.anchor))
         }
         LetSource::Silence(place) => LetValue::Since(counts_from(&set.silences[place], customer, moment)),
         LetSource::Open(place) => {
             let tracker = &set.openings[place];
-            let open = if holds {
-                standing(tracker, customer, place, keeping.keeps, moment.at).open_count()
-            } else {
-                opened(tracker, customer, keeping.keeps, moment.at).open_count()
+            let held = if holds { standing(tracker, customer, place, keeping.keeps, moment.at) } else { None };
+            let open = match held {
+                Some(standing) => standing.open_count(),
+                None => opened(tracker, customer, keeping.keeps, moment.at).open_count(),
             };
             LetValue::Still(OwnedValue::Number(open as f64))
         }
@@ -76,23 +76,23 @@ pub fn values(
     rule.lets.iter().map(value).collect()
 }
 
-/// What is held of what is open, moved on to `at`.
+/// What is open, moved on from where it was held to `at`; `None` if nothing is held.
 fn standing<'c>(
     tracker: &Tracker,
     customer: &'c mut Customer,
     place: usize,
     keeps: Duration,
     at: Millis,
-) -> &'c mut Standing {
+) -> Option<&'c mut Standing> {
     let begin = || {
         let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
         Standing::new(tracker, base_of(&customer.bases, tracker.key), horizon.saturating_sub(1))
     };
-    let standing = customer.held.opening(place).get_or_insert_with(begin);
+    let standing = customer.held.opening(place)?.get_or_insert_with(begin);
     if standing.at() < at {
         standing.advance(tracker, moves(tracker, &customer.timeline, standing.at(), at), at);
     }
-    standing
+    Some(standing)
 }
 
 /// What is open by an `open` value at `at`.
@@ -152,7 +152,8 @@ pub fn last_seen<'c>(silence: &Silence, customer: &'c Customer, moment: Moment<'
     if let Some((at, record)) = held {
         return Some(Cow::Owned(LastSeen { key: silence.key, at, event_id: record.id().into() }));
     }
-    customer.former.silences.iter().find(|seen| seen.key == silence.key && seen.at <= moment.at).map(Cow::Borrowed)
+    let mut former = customer.former.iter().flat_map(|former| &former.silences);
+    former.find(|seen| seen.key == silence.key && seen.at <= moment.at).map(Cow::Borrowed)
 }
 
 /// The attributes as of the moment.
@@ -176,8 +177,13 @@ pub fn attributes<'c>(customer: &'c Customer, profile: TypeId, moment: Moment<'_
         })
     };
     let earlier = |attribute: &Attribute| {
-        let former = customer.former.attributes.get(&attribute.name).filter(|former| former.since <= moment.at);
-        former.cloned().into_iter().chain(held(attribute)).max_by_key(|earlier| earlier.since)
+        let former = customer.former.as_ref().and_then(|former| former.attributes.get(&attribute.name));
+        former
+            .filter(|former| former.since <= moment.at)
+            .cloned()
+            .into_iter()
+            .chain(held(attribute))
+            .max_by_key(|earlier| earlier.since)
     };
     let as_of = |attribute: &Attribute| if is_later(attribute) { earlier(attribute) } else { Some(attribute.clone()) };
     Cow::Owned(customer.attributes.iter().filter_map(as_of).collect())
@@ -198,13 +204,14 @@ pub fn next_change(
     let changes = lets.filter_map(|(_, named)| match named.value {
         LetSource::Window(place) => {
             let window = &set.windows[place];
-            let held = holds.then(|| customer.held.window(place, window, moment.anchor));
+            let held = if holds { customer.held.window(place, window, moment.anchor) } else { None };
             window::next_change(window, &customer.timeline, held, moment.at)
         }
         LetSource::Open(place) => {
             let tracker = &set.openings[place];
-            if holds {
-                return standing(tracker, customer, place, keeping.keeps, moment.at).first_end(tracker);
+            let held = if holds { standing(tracker, customer, place, keeping.keeps, moment.at) } else { None };
+            if let Some(standing) = held {
+                return standing.first_end(tracker);
             }
             let sweep = opened(tracker, customer, keeping.keeps, moment.at);
             sweep.open_items().map(|opening| tracker.end_of(opening.at)).min()

@@ -96,12 +96,13 @@ fn customer() -> impl Strategy<Value = Customer> {
         attributes: attributes.into_iter().collect(),
         silences: silences.into(),
     });
-    let rules = (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3), former);
+    let rules =
+        (vec(alert(), 0..6), vec(item(), 0..4), vec(ledger(), 0..3), vec(base(), 0..3), proptest::option::of(former));
     (instants, generation, vec(attribute(), 0..8), vec(seen(), 0..4), rules, events).prop_map(
         |((latest, first_seen, armed), generation, attributes, silences, rules, events)| {
             let (alerts, items, ledgers, bases, former) = rules;
             Customer {
-                former,
+                former: former.map(Box::new),
                 items,
                 ledgers,
                 bases,

@@ -40,7 +40,7 @@ fn assert_alike(rocks: &RocksStore, memory: &MemoryStore, state: &mut u64) {
         let (low, high) = (&key(state), &key(state));
         let between = |store: &dyn Store| {
             let mut rows = Vec::new();
-            let (low, high) = (&*low.min(high), &*low.max(high));
+            let (low, high) = (low.min(high), low.max(high));
             store
                 .rows_between(column, (low, high), &mut |key, value| rows.push((key.to_vec(), value.to_vec())))
                 .unwrap();

@@ -40,6 +40,32 @@ cases! {
             [profile(10, "tier", "gold"), profile(26, "tier", "bronze"), purchase(0), end()],
         );
 
+    though_the_event_that_told_them_has_been_let_go_of:
+        ["145 r fired medium for pu120"],
+        case(
+            [once("r", PURCHASE).after(25).scope(customer("tier").equals(text("gold")))],
+            [profile(0, "tier", "gold"), mover(150), profile(190, "tier", "bronze"), purchase(120), end()],
+        ).history(100);
+
+    or_came_too_late_to_count_now:
+        ["145 r fired medium for pu120"],
+        case(
+            [once("r", PURCHASE).after(25).scope(customer("tier").equals(text("gold")))],
+            [profile(200, "tier", "bronze"), profile(50, "tier", "gold"), purchase(120), end()],
+        ).history(100);
+
+    with_silences_from_events_that_have_been_let_go_of:
+        ["145 r fired medium for pu120"],
+        case(
+            [
+                once("r", PURCHASE)
+                    .after(25)
+                    .with("quiet", silence(&[COMPLAINT]))
+                    .when(value("quiet").at_least(minutes(0.002))),
+            ],
+            [complaint(0), mover(150), complaint(190), purchase(120), end()],
+        ).history(100);
+
     with_the_silences_of_then:
         ["60000 r fired medium for pu0"],
         case(
