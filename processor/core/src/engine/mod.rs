@@ -10,7 +10,7 @@
 //!   judge a rule at t:  values ──> verdict (scope, require, levels) ──> step of the alert's life ──> next due instant
 //! ```
 //!
-//! [`values`] asks the timeline, [`verdict`] the conditions, [`life`] decides, [`evidence`] explains; [`change`] is for
+//! [`memory`] keeps, [`values`] asks the timeline, [`verdict`] the conditions, [`life`] decides, [`evidence`] explains; [`change`] is for
 //! when the rules are no longer the same. Every answer depends on the customer's state, the event and the watermark alone.
 
 mod change;
@@ -19,6 +19,7 @@ mod items;
 mod ledgers;
 mod life;
 mod lookahead;
+mod memory;
 mod occasions;
 mod values;
 mod verdict;
@@ -28,8 +29,7 @@ use std::sync::Arc;
 pub use change::Change;
 
 use crate::alert::{Details, Judged, Transition, Trigger};
-use crate::attributes::Attribute;
-use crate::customer::{AlertState, AlertStates, Base, Customer, LastSeen, Phase, Silences};
+use crate::customer::{AlertState, AlertStates, Customer, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
 use crate::rule::{Items, LetSource, Rule, RuleSet, Subject, Tracker};
@@ -37,6 +37,7 @@ use crate::time::{DAY, Duration, Millis};
 use crate::tracker::Opening;
 use crate::window;
 use life::Turn;
+use memory::Crowded;
 use values::{Keeping, Moment};
 use verdict::Verdict;
 
@@ -95,15 +96,6 @@ struct Look {
     verdict: Verdict,
 }
 
-/// A tracker that has to know what was open before the earliest event that is held.
-#[derive(Clone, Debug)]
-struct Crowded {
-    /// Its number among a customer's bases.
-    base: u64,
-    tracker: Tracker,
-    limit: usize,
-}
-
 /// Rules made ready, and the settings they are judged by.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -141,7 +133,7 @@ impl Engine {
         let bounded = set.rules.iter().map(|rule| lookahead::is_bounded(&set, rule)).collect();
         let number = stable_hash(&format!("{:?} {:?}", set.windows, set.openings));
         let keeping = Keeping { number, keeps: set.reach(settings.history) };
-        let crowded = crowded(&set, settings.max_open_items);
+        let crowded = memory::crowded(&set, settings.max_open_items);
         let profile = Catalog::type_id(PROFILE);
         let looks_back =
             set.rules.iter().any(|rule| matches!(&rule.subject, Subject::Item(items) if items.judged_once));
@@ -204,7 +196,7 @@ impl Engine {
     fn apply_old_profile(&self, customer: &mut Customer, event: &Event<'_>, clock: Millis, out: &mut Judged) {
         let unknown = customer.is_unknown();
         if self.looks_back {
-            keep_for_the_past(customer, event);
+            memory::keep_for_the_past(customer, event);
         }
         if customer.attributes.apply(event.occurred_at, event.record) {
             (customer.changed, customer.attributes_changed) = (true, true);
@@ -214,98 +206,6 @@ impl Engine {
                 self.judge((customer, event.customer_id), place, clock, Cause::Refreshed, out);
             }
         }
-    }
-
-    /// Adds the event to all that is kept of the customer.
-    fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
-        customer.changed = true;
-        let before = customer.latest.map(|latest| latest - self.keeping.keeps);
-        let latest = customer.latest.map_or(at, |latest| latest.max(at));
-        customer.latest = Some(latest);
-        customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
-        customer.timeline.insert(at, record);
-        customer.held.insert(self.keeping.number, &self.set, at, record);
-        for silence in &self.set.silences {
-            if silence.selector.select(record).is_some() {
-                remember_silence(&mut customer.silences, silence.key, at, record.id());
-            }
-        }
-        if record.type_id() == self.profile {
-            self.set_attributes(customer, at, record);
-        }
-        // By the customer's own time, not by the watermark: so what is held is a matter of this customer's events alone.
-        let horizon = latest - self.keeping.keeps;
-        if let Some(before) = before.filter(|before| *before < horizon) {
-            self.advance_bases(customer, before, horizon);
-            self.advance_former(customer, before, horizon);
-        }
-        if customer.timeline.forget_before(horizon) {
-            customer.held.forget_before(horizon);
-        }
-    }
-
-    /// Lets go of what was open before the horizon, but for what still keeps others from opening.
-    fn advance_bases(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
-        if self.crowded.is_empty() || (customer.timeline.starts_at(horizon) && customer.bases.is_empty()) {
-            return;
-        }
-        let mut bases = Vec::new();
-        for Crowded { base, tracker, limit } in &self.crowded {
-            let open = values::base_of(&customer.bases, *base);
-            let events = values::moves(tracker, &customer.timeline, before - 1, horizon - 1);
-            let swept = tracker.sweep(open, events, *limit, horizon - 1);
-            let open: Vec<Opening> = swept.open_items().cloned().collect();
-            if !open.is_empty() {
-                bases.push(Base { tracker: *base, open });
-            }
-        }
-        customer.bases = bases;
-    }
-
-    /// Takes over what a profile event says. What it says otherwise than before is known from the earlier event, if that is
-    /// held.
-    fn set_attributes(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
-        let Customer { attributes, timeline, former, .. } = customer;
-        let is_held = |attribute: &Attribute| {
-            let mut entries = timeline.range(attribute.since - 1, attribute.since);
-            entries.any(|entry| {
-                let record = entry.record().filter(|record| record.type_id() == self.profile);
-                record.is_some_and(|record| record.fields().any(|(name, _)| attribute.name.is(name)))
-            })
-        };
-        customer.attributes_changed |= attributes.apply_telling(at, record, |replaced| {
-            if self.looks_back && replaced.since < at && !is_held(&replaced) {
-                former.get_or_insert_default().attributes.put(replaced);
-            }
-        });
-    }
-
-    /// Keeps, of what is let go of, what the past may be asked for.
-    fn advance_former(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
-        let Customer { attributes, silences, timeline, former, .. } = customer;
-        if !self.looks_back {
-            *former = None;
-            return;
-        }
-        if timeline.starts_at(horizon) && former.is_none() {
-            return;
-        }
-        let mut known = former.take().unwrap_or_default();
-        for entry in timeline.range(before - 1, horizon - 1) {
-            let Some(record) = entry.record() else { continue };
-            if record.type_id() == self.profile {
-                known.attributes.apply(entry.occurred_at, record);
-            }
-            for silence in &self.set.silences {
-                if silence.selector.select(record).is_some() {
-                    remember_silence(&mut known.silences, silence.key, entry.occurred_at, record.id());
-                }
-            }
-        }
-        // What no later event has said otherwise stands beside it.
-        known.attributes.retain(|old| attributes.get(&old.name).is_some_and(|new| new.since >= horizon));
-        known.silences.retain(|old| silences.iter().any(|new| new.key == old.key && new.at >= horizon));
-        *former = Some(known).filter(|known| !known.is_empty());
     }
 
     fn concerned(&self, type_id: TypeId) -> &[usize] {
@@ -470,35 +370,10 @@ impl Engine {
     }
 }
 
-/// By key, or by the limit. One whose items are open no longer than an instant crowds nobody out.
-fn crowded(set: &RuleSet, limit: usize) -> Vec<Crowded> {
-    let openings = set.openings.iter().filter(|tracker| tracker.is_keyed());
-    let openings = openings.map(|tracker| Crowded { base: tracker.key, tracker: tracker.clone(), limit: usize::MAX });
-    let rules = set.rules.iter().filter_map(|rule| match &rule.subject {
-        Subject::Item(Items { tracker, .. }) => {
-            Some(Crowded { base: u64::from(rule.key.0), tracker: tracker.clone(), limit })
-        }
-        Subject::Customer | Subject::Date(_) => None,
-    });
-    openings.chain(rules).filter(|crowded| crowded.tracker.lasts > 0).collect()
-}
-
 /// The event that opened the item that is judged, and its time.
 fn trigger_of<'c>(customer: &'c Customer, moment: Moment<'_>) -> Option<(Record<'c>, Millis)> {
     let anchor = moment.anchor?;
     Some((customer.timeline.find(anchor.at, anchor.event_id)?, anchor.at))
-}
-
-/// What an old profile event says of attributes of which something newer is held is true of the time between.
-fn keep_for_the_past(customer: &mut Customer, event: &Event<'_>) {
-    let since = event.occurred_at;
-    for (name, value) in event.record.fields() {
-        if customer.attributes.iter().any(|known| known.name.is(name) && known.since > since) {
-            let attribute = Attribute { name: name.into(), since, value: value.value().to_owned() };
-            customer.former.get_or_insert_default().attributes.put(attribute);
-            customer.changed = true;
-        }
-    }
 }
 
 fn is_due(customer: &Customer, rule: &Rule, at: Millis) -> bool {
@@ -523,20 +398,4 @@ fn put_alert(alerts: &mut AlertStates, state: AlertState) {
             alerts.insert(place, state);
         }
     }
-}
-
-/// Of events at one instant the one that arrived last is the latest. Who is heard of moves to the end, so that the order
-/// tells which of two came last.
-fn remember_silence(silences: &mut Silences, key: u64, at: Millis, event_id: &str) {
-    let Some(place) = silences.iter().position(|seen| seen.key == key) else {
-        return silences.push(LastSeen { key, at, event_id: event_id.into() });
-    };
-    let seen = &mut silences[place];
-    if seen.at > at {
-        return;
-    }
-    seen.at = at;
-    seen.event_id.clear();
-    seen.event_id.push_str(event_id);
-    silences[place..].rotate_left(1);
 }
