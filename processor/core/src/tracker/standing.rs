@@ -184,11 +184,16 @@ mod tests {
         Mover { type_id: Catalog::type_id(name), filter: None, by }
     }
 
-    /// Moved on, back and on again with events in any order, it knows what a sweep over all of them finds.
+    fn events(timeline: &Timeline, after: Millis, through: Millis) -> impl Iterator<Item = (Millis, Record<'_>)> {
+        timeline.range(after, through).map(|entry| (entry.occurred_at, entry.record().unwrap()))
+    }
+
+    /// Moved on, back and on again with events in any order, of which the oldest are let go of, it knows what a sweep over
+    /// all of them finds.
     #[test]
     fn agrees_with_a_sweep() {
         let mut state = 3;
-        let (mut kept, mut went_back) = (0, 0);
+        let (mut kept, mut went_back, mut begun_again) = (0, 0, 0);
         for round in 0..60 {
             let is_keyed = random(&mut state, 2) == 0;
             let lasts = 1 + random(&mut state, 300) as Millis;
@@ -196,7 +201,10 @@ mod tests {
             let tracker = Tracker { key: 0, opens: mover("opens", is_keyed), closes, lasts };
             let (keys, lateness) = (1 + random(&mut state, 40), 1 + random(&mut state, 100));
             let closing = 1 + random(&mut state, 30);
-            let (mut timeline, mut writer) = (Timeline::default(), RecordWriter::default());
+            let keeps = lasts.max(lateness as Millis) + random(&mut state, 50) as Millis;
+            let forgets = random(&mut state, 3) > 0;
+            let (mut all, mut timeline, mut writer) =
+                (Timeline::default(), Timeline::default(), RecordWriter::default());
             let mut trail = Trail::new(&tracker, &[], Millis::MIN);
             let mut clock = 0;
             for number in 0..800 {
@@ -206,16 +214,22 @@ mod tests {
                 let name = if random(&mut state, closing) == 0 { "closes" } else { "opens" };
                 writer.begin(Catalog::type_id(name), &number.to_string());
                 writer.field(0, FieldValue::Text(&random(&mut state, keys).to_string()));
+                all.insert(at, writer.record().unwrap());
                 timeline.insert(at, writer.record().unwrap());
-                let events = |after: Millis, through| {
-                    timeline.range(after, through).map(|entry| (entry.occurred_at, entry.record().unwrap()))
-                };
                 went_back += usize::from(trail.at() >= at);
-                if !trail.go_back(at) {
-                    trail = Trail::new(&tracker, &[], Millis::MIN);
+                let goes_on = trail.go_back(at);
+                let horizon = if forgets { clock - keeps } else { Millis::MIN + 1 };
+                if timeline.forget_before(horizon) {
+                    trail.forget_before(horizon);
                 }
-                trail.advance(&tracker, events(trail.at(), clock), clock);
-                let sweep = tracker.sweep(&[], events(Millis::MIN, clock), usize::MAX, clock);
+                if !goes_on {
+                    let base = tracker.sweep(&[], events(&all, Millis::MIN, horizon - 1), usize::MAX, horizon - 1);
+                    let base: Vec<Opening> = base.open_items().cloned().collect();
+                    begun_again += usize::from(!base.is_empty());
+                    trail = Trail::new(&tracker, &base, horizon - 1);
+                }
+                trail.advance(&tracker, events(&timeline, trail.at(), clock), clock);
+                let sweep = tracker.sweep(&[], events(&all, Millis::MIN, clock), usize::MAX, clock);
                 let first_end = sweep.open_items().map(|opening| tracker.end_of(opening.at)).min();
                 let expected = (sweep.open_count(), first_end);
                 assert_eq!((trail.open_count(), trail.first_end(&tracker)), expected, "{round} {number}");
@@ -223,5 +237,6 @@ mod tests {
             }
         }
         assert!((2..=12).contains(&kept) && went_back > 1_000, "{kept} {went_back}");
+        assert!(begun_again > 50, "{begun_again}");
     }
 }
