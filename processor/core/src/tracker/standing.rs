@@ -182,11 +182,16 @@ mod tests {
         Mover { type_id: Catalog::type_id(name), filter: None, by }
     }
 
-    /// Moved on, back and on again with events in any order, it knows what a sweep over all of them finds.
+    fn events(timeline: &Timeline, after: Millis, through: Millis) -> impl Iterator<Item = (Millis, Record<'_>)> {
+        timeline.range(after, through).map(|entry| (entry.occurred_at, entry.record().unwrap()))
+    }
+
+    /// Moved on, back and on again with events in any order, of which the oldest are let go of, it knows what a sweep over
+    /// all of them finds.
     #[test]
     fn agrees_with_a_sweep() {
         let mut state = 3;
-        let mut went_back = 0;
+        let (mut went_back, mut begun_again) = (0, 0);
         for round in 0..60 {
             let is_keyed = random(&mut state, 2) == 0;
             let lasts = 1 + random(&mut state, 300) as Millis;
@@ -194,7 +199,10 @@ mod tests {
             let tracker = Tracker { key: 0, opens: mover("opens", is_keyed), closes, lasts };
             let (keys, lateness) = (1 + random(&mut state, 40), 1 + random(&mut state, 100));
             let closing = 1 + random(&mut state, 30);
-            let (mut timeline, mut writer) = (Timeline::default(), RecordWriter::default());
+            let keeps = lasts.max(lateness as Millis) + random(&mut state, 50) as Millis;
+            let forgets = random(&mut state, 3) > 0;
+            let (mut all, mut timeline, mut writer) =
+                (Timeline::default(), Timeline::default(), RecordWriter::default());
             let mut standing = Standing::new(&tracker, &[], -1_000);
             let mut clock = 0;
             for number in 0..800 {
@@ -204,24 +212,31 @@ mod tests {
                 let name = if random(&mut state, closing) == 0 { "closes" } else { "opens" };
                 writer.begin(Catalog::type_id(name), &number.to_string());
                 writer.field(0, FieldValue::Text(&random(&mut state, keys).to_string()));
+                all.insert(at, writer.record().unwrap());
                 timeline.insert(at, writer.record().unwrap());
-                let events = |after: Millis, through| {
-                    timeline.range(after, through).map(|entry| (entry.occurred_at, entry.record().unwrap()))
-                };
                 if standing.at() >= at {
                     went_back += 1;
                     assert!(standing.go_back(at));
                 }
-                standing.advance(&tracker, events(standing.at(), clock), clock);
-                let sweep = tracker.sweep(&[], events(Millis::MIN, clock), usize::MAX, clock);
+                let horizon = if forgets { clock - keeps } else { -1_000 };
+                if timeline.forget_before(horizon) {
+                    standing.forget_before(horizon);
+                }
+                if random(&mut state, 50) == 0 {
+                    let base = tracker.sweep(&[], events(&all, Millis::MIN, horizon - 1), usize::MAX, horizon - 1);
+                    let base: Vec<Opening> = base.open_items().cloned().collect();
+                    begun_again += usize::from(!base.is_empty());
+                    standing = Standing::new(&tracker, &base, horizon - 1);
+                    assert!(!standing.go_back(horizon - 1), "what is before it is not known");
+                    standing = Standing::new(&tracker, &base, horizon - 1);
+                }
+                standing.advance(&tracker, events(&timeline, standing.at(), clock), clock);
+                let sweep = tracker.sweep(&[], events(&all, Millis::MIN, clock), usize::MAX, clock);
                 let first_end = sweep.open_items().map(|opening| tracker.end_of(opening.at)).min();
                 let expected = (sweep.open_count(), first_end);
                 assert_eq!((standing.open_count(), standing.first_end(&tracker)), expected, "{round} {number}");
-                if number % 100 == 99 {
-                    standing.forget_before(clock - lateness as Millis);
-                }
             }
         }
-        assert!(went_back > 1_000, "{went_back}");
+        assert!(went_back > 1_000 && begun_again > 50, "{went_back} {begun_again}");
     }
 }

@@ -69,6 +69,11 @@ pub fn answered(at: i64, ticket: &str) -> Event {
     complaint(at).text("status", "answered").text("ticket_id", ticket)
 }
 
+/// So many purchases, one a ms from `at` on, that values are moved on from event to event.
+pub fn many(at: i64) -> Vec<Event> {
+    (at..at + 40).map(purchase).collect()
+}
+
 /// Someone else, who moves the watermark and nothing more.
 pub fn mover(at: i64) -> Event {
     super::event("score", at).of("mover")

@@ -1,7 +1,7 @@
 //! Section 6, rules with `trigger`.
 
 use super::super::event::{FEEDBACK, INTERACTION};
-use super::super::expr::{age, event, minutes, number, text, value};
+use super::super::expr::{age, customer, event, minutes, number, text, value};
 use super::build::{items, making, mover, once, opened, tickets};
 use super::*;
 
@@ -178,4 +178,43 @@ cases! {
         case([once("r", COMPLAINT).cooldown(20), other()], [complaint(0), mover(5), complaint(10)])
             .change(2, [other()])
             .change(2, [once("r", COMPLAINT).cooldown(20), other()]);
+
+    what_was_not_after_the_change_may_be_by_a_longer_after:
+        ["60 r fired medium for pu0"],
+        case([other()], [purchase(0), mover(50), mover(200_000)])
+            .change(2, [once("r", PURCHASE).after(20), other()])
+            .change(2, [once("r", PURCHASE).after(60), other()]);
+
+    the_firings_of_a_rule_that_is_gone_are_no_cooldown_of_the_new_one:
+        ["50 r fired medium for pu50", "55 r fired medium for pu55"],
+        case([once("r", PURCHASE), other()], [purchase(50), purchase(55)])
+            .change(1, [once("r", PURCHASE).only(event("channel").differs(text("x"))).cooldown(20), other()]);
+
+    a_trigger_that_was_passed_over_is_judged_when_a_shorter_after_makes_room:
+        ["35 r fired medium for web", "30 r fired medium for web"],
+        // That of 20 is the oldest of the history, and it opens an item when that of 10 is open to 20 only.
+        case(
+            [once("r", PURCHASE).by("channel").after(25), other()],
+            [
+                purchase(10).text("channel", "web"), purchase(20).text("channel", "web"),
+                purchase(60).text("channel", "app"),
+            ],
+        )
+        .history(40)
+        .change(3, [once("r", PURCHASE).by("channel").after(10), other()]);
+
+    firings_of_an_instant_are_told_apart_whatever_the_rule_was_between_them:
+        ["50 r fired medium for co50", "50 r resolved medium rule_changed for co50", "50 r fired medium for co50"],
+        case([contacted(), other()], [complaint(50)])
+            .change(1, [once("r", COMPLAINT), other()])
+            .change(1, [contacted(), other()]);
+
+    by_a_shorter_after_they_see_the_attributes_of_then_as_an_old_profile_told_them:
+        ["50 r fired medium for pu30"],
+        case(
+            [once("r", PURCHASE).after(1_000).scope(customer("tier").equals(text("gold"))), other()],
+            [purchase(30), mover(100), profile(50, "tier", "gold"), profile(60, "tier", "bronze")],
+        )
+        .history(40)
+        .change(4, [once("r", PURCHASE).after(20).scope(customer("tier").equals(text("gold"))), other()]);
 }

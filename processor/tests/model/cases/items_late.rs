@@ -1,7 +1,7 @@
 //! Section 2, late events and rules with `trigger` and `until`.
 
 use super::super::event::INTERACTION;
-use super::super::expr::{age, minutes};
+use super::super::expr::{age, minutes, number, truth, value};
 use super::build::{answered, items, making, mover, opened, tickets};
 use super::*;
 
@@ -103,8 +103,22 @@ cases! {
             [
                 tickets()
                     .with("n", count(&[INTERACTION], 1).since_the_trigger())
-                    .when(super::super::expr::value("n").below(super::super::expr::number(1.0))),
+                    .when(value("n").below(number(1.0))),
             ],
             [opened(0, "a"), mover(50), interaction(20), end()],
         );
+
+    items_that_are_pushed_out_resolve_where_they_stood:
+        [
+            "10 r fired medium for a", "10 r fired medium for b", "10 r fired high for x",
+            "10 r severity_changed high for a", "10 r resolved medium expired for b",
+        ],
+        case(
+            [
+                items("r", making(COMPLAINT, &[INTERACTION]))
+                    .with("n", count(&[COMPLAINT], 100))
+                    .levels_of(&[(Severity::Medium, truth(true)), (Severity::High, value("n").at_least(number(3.0)))]),
+            ],
+            [complaint(10).id("a"), complaint(10).id("b"), complaint(0).id("x")],
+        ).max_open(2);
 }

@@ -2,7 +2,7 @@
 
 use super::super::aggregate::What;
 use super::super::expr::{age, customer, event, minutes, number, text, trigger, value};
-use super::build::{amounts, mover, once};
+use super::build::{amounts, many, mover, once};
 use super::*;
 
 fn bought(at: i64, channel: &str) -> Event {
@@ -167,4 +167,16 @@ cases! {
     the_same_id_at_another_time_is_another_item:
         ["0 r fired medium for x", "5 r fired medium for x"],
         case([once("r", PURCHASE)], [purchase(0).id("x"), purchase(5).id("x")]);
+
+    a_cooldown_may_be_longer_than_the_history:
+        ["0 r fired medium for pu0", "100 r fired medium for pu100"],
+        case([once("r", PURCHASE).cooldown(100)], [purchase(0), purchase(60), purchase(70), purchase(99), purchase(100)])
+            .history(40);
+
+    prior_leaves_out_the_trigger_of_a_customer_with_many_events_too:
+        ["60 r fired medium for co60"],
+        case(
+            [once("r", COMPLAINT).with("n", count(&[COMPLAINT], 100).prior()).when(value("n").equals(number(1.0)))],
+            [many(0), vec![complaint(50), complaint(60)]].concat(),
+        );
 }

@@ -130,4 +130,24 @@ cases! {
             [once("r", PURCHASE).by("channel").after(20)],
             [bought(10, "web"), bought(25, "web"), mover(60), bought(0, "web"), end()],
         );
+
+    a_trigger_beyond_the_limit_is_judged_when_a_late_one_makes_room:
+        ["14 r fired medium for pu-6", "35 r fired medium for pu15"],
+        // That of -6 is open to 14: none of 10 and 12, which find it open, but that of 15.
+        case([once("r", PURCHASE).after(20)], [purchase(10), purchase(15), purchase(12), purchase(-6), end()]).max_open(1);
+
+    with_the_silences_of_then_though_the_history_is_over:
+        ["70000 r fired medium for pu70000"],
+        case(
+            [once("r", PURCHASE).with("quiet", silence(&[COMPLAINT])).when(value("quiet").at_least(minutes(1.0)))],
+            [complaint(0), complaint(101_000), purchase(70_000)],
+        ).history(100_000);
+
+    with_the_attributes_of_then_though_the_history_is_over:
+        ["20 r fired medium for pu20"],
+        // At 40 the history begins with the event that told the tier.
+        case(
+            [once("r", PURCHASE).scope(customer("tier").equals(text("gold")))],
+            [profile(0, "tier", "gold"), interaction(40), profile(41, "tier", "bronze"), purchase(20)],
+        ).history(40);
 }

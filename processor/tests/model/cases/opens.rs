@@ -3,7 +3,7 @@
 use super::super::event::{COMPLAINT, INTERACTION};
 use super::super::expr::{event, number, text, value};
 use super::super::items::Making;
-use super::build::{answered, making, mover, open, opened};
+use super::build::{answered, making, many, mover, open, opened};
 use super::values::{shown, values};
 use super::*;
 use serde_json::json;
@@ -60,6 +60,14 @@ cases! {
             [rule("r", &[("n", open(making(COMPLAINT, &[INTERACTION]), None))], value("n").at_least(number(3.0)))],
             [complaint(0), complaint(1), complaint(2)],
         ).max_open(2);
+
+    what_is_forgotten_has_kept_its_key_from_opening:
+        ["0 r fired medium", "4000 r resolved medium cleared", "4041 r fired medium"],
+        // That of 3000 opened none, though the history has it and not that of 0 when the values of many events are first asked.
+        case(
+            [rule("r", &[("n", unanswered(None))], value("n").equals(number(1.0)))],
+            [vec![opened(0, "a"), opened(3_000, "a")], many(4_001), vec![opened(4_041, "b")]].concat(),
+        ).history(4_000);
 }
 
 pub fn all_values() -> Vec<(&'static str, Case)> {

@@ -3,6 +3,7 @@
 use super::super::event::{Field, INTERACTION, PURCHASE};
 use super::super::expr::{event, has_event, number, value};
 use super::super::value::Value;
+use super::build::many;
 use super::*;
 
 fn spends(over: i64, expr: Expr) -> Rule {
@@ -154,4 +155,8 @@ cases! {
     a_window_may_be_as_long_as_history:
         ["10 r fired medium", "11 r resolved medium cleared"],
         case([at_least("r", 2.0, 11)], [purchase(0), purchase(10)]).history(11).until(100);
+
+    a_late_event_is_the_first_to_leave_a_window_of_many:
+        ["95 r fired medium", "120 r resolved medium cleared"],
+        case([at_least("r", 42.0, 100)], [many(50), vec![purchase(95), purchase(20)]].concat()).until(500);
 }
