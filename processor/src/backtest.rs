@@ -24,8 +24,6 @@ use crate::task::cache::Cache;
 
 /// Lines between two calls of the progress function.
 const REPORT_EVERY: u64 = 4_096;
-/// Lines that are read and decoded before the first of them is judged.
-const BATCH: usize = 64;
 /// Bad lines that are kept to be shown.
 const SHOWN_LINES: usize = 10;
 
@@ -45,6 +43,8 @@ pub struct Settings {
     pub records: bool,
     /// What records give as `detected_at`.
     pub detected_at: Millis,
+    /// Lines that are read and decoded before the first of them is judged.
+    pub read_ahead: usize,
 }
 
 impl Default for Settings {
@@ -58,6 +58,7 @@ impl Default for Settings {
             strict: false,
             records: true,
             detected_at: 0,
+            read_ahead: 64,
         }
     }
 }
@@ -146,15 +147,15 @@ pub fn run_and_keep(
 ) -> Result<(Summary, State), BacktestError> {
     let started = Instant::now();
     let mut run = Run::new(rules, schemas.clone(), settings, output);
-    let mut decoders: Vec<Decoder> = (0..BATCH).map(|_| Decoder::new(schemas.clone())).collect();
+    let mut decoders: Vec<Decoder> = (0..settings.read_ahead.max(1)).map(|_| Decoder::new(schemas.clone())).collect();
     let (mut lines, mut number) = (Lines::default(), 0);
     loop {
         let first = number + 1;
-        let read = lines.read(&mut input);
+        let read = lines.read(&mut input, decoders.len());
         number += lines.len() as u64;
         run.lines(&lines, first, &mut decoders)?;
         read.map_err(|source| BacktestError::Input { line: number + 1, source })?;
-        if lines.len() < BATCH {
+        if lines.len() < decoders.len() {
             break;
         }
         if number.is_multiple_of(REPORT_EVERY) {
@@ -178,11 +179,11 @@ struct Lines {
 }
 
 impl Lines {
-    /// Reads the next lines in place of those before; fewer than [`BATCH`] are the last ones.
-    fn read(&mut self, input: &mut impl BufRead) -> std::io::Result<()> {
+    /// Reads the next lines in place of those before; fewer than `most` are the last ones.
+    fn read(&mut self, input: &mut impl BufRead, most: usize) -> std::io::Result<()> {
         self.text.clear();
         self.ends.clear();
-        while self.ends.len() < BATCH && input.read_until(b'\n', &mut self.text)? > 0 {
+        while self.ends.len() < most && input.read_until(b'\n', &mut self.text)? > 0 {
             self.ends.push(self.text.len());
         }
         Ok(())

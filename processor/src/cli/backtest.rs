@@ -106,6 +106,7 @@ pub fn execute(args: &BacktestArgs) -> anyhow::Result<()> {
         strict: args.strict,
         records: args.output != Some(Output::None),
         detected_at: arguments::wall_clock(),
+        ..Settings::default()
     };
     let (input, bar) = open(&args.events)?;
     let mut output = create(args.output.as_ref())?;

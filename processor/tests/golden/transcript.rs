@@ -100,7 +100,8 @@ impl<'d> Story<'d> {
             lines: Vec::new(),
             input: Vec::new(),
             show: Vec::new(),
-            settings: Settings::default(),
+            // Each line by itself, so that records stand beneath the line that made them known.
+            settings: Settings { read_ahead: 1, ..Settings::default() },
             limits: Limits::default(),
         };
         for (at, line) in block.iter().enumerate() {

@@ -29,6 +29,7 @@ impl Engine {
         customer.held.insert(self.keeping.number, &self.set, at, record);
         for silence in &self.set.silences {
             if silence.selector.select(record).is_some() {
+                self.keep_silence(customer, silence.key, at);
                 remember_silence(&mut customer.silences, silence.key, at, record.id());
             }
         }
@@ -80,6 +81,15 @@ impl Engine {
                 former.get_or_insert_default().attributes.put(replaced);
             }
         });
+    }
+
+    /// A silence is about to count from a later event: the one before may not be held any more.
+    fn keep_silence(&self, customer: &mut Customer, key: u64, at: Millis) {
+        let replaced = customer.last_seen(key).filter(|seen| self.looks_back && seen.at < at);
+        if let Some(replaced) = replaced.filter(|seen| !customer.timeline.contains(seen.at, &seen.event_id)).cloned() {
+            let former = customer.former.get_or_insert_default();
+            remember_silence(&mut former.silences, key, replaced.at, &replaced.event_id);
+        }
     }
 
     /// Keeps, of what is let go of, what the past may be asked for.
