@@ -167,10 +167,17 @@ fn flag(on: bool, bit: u8) -> u8 {
 /// The head and the tail.
 #[must_use]
 pub fn write_head(customer: &Customer) -> Vec<u8> {
-    let mut out = opened();
+    let mut out = Vec::new();
+    put_head(&mut out, customer);
+    out
+}
+
+/// Appends what [`write_head`] returns.
+pub fn put_head(out: &mut Vec<u8>, customer: &Customer) {
+    put_opening(out);
     let latest = customer.latest.unwrap_or(0);
     for instant in [customer.latest, customer.first_seen, customer.armed] {
-        put_instant(&mut out, instant);
+        put_instant(out, instant);
     }
     let has_attributes = flag(!customer.attributes.is_empty(), HAS_ATTRIBUTES);
     out.push(
@@ -182,37 +189,36 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
             | flag(customer.former.is_some(), HAS_FORMER),
     );
     if customer.generation != 0 {
-        varint::put_signed(&mut out, customer.generation);
+        varint::put_signed(out, customer.generation);
     }
-    put_silences(&mut out, &customer.silences, latest);
-    varint::put(&mut out, customer.alerts.len() as u64);
+    put_silences(out, &customer.silences, latest);
+    varint::put(out, customer.alerts.len() as u64);
     for alert in &customer.alerts {
-        put_alert(&mut out, alert);
+        put_alert(out, alert);
     }
     if !customer.items.is_empty() {
-        items::put_items(&mut out, &customer.items);
+        items::put_items(out, &customer.items);
     }
     if !customer.ledgers.is_empty() {
-        items::put_ledgers(&mut out, &customer.ledgers);
+        items::put_ledgers(out, &customer.ledgers);
     }
     if !customer.bases.is_empty() {
-        items::put_bases(&mut out, &customer.bases);
+        items::put_bases(out, &customer.bases);
     }
     if let Some(former) = &customer.former {
-        varint::put_bytes(&mut out, &attribute_fields(&former.attributes));
-        put_silences(&mut out, &former.silences, latest);
+        varint::put_bytes(out, &attribute_fields(&former.attributes));
+        put_silences(out, &former.silences, latest);
     }
     let (tail, sealed) = match customer.timeline.chunks().split_last() {
         Some((tail, sealed)) => (Some(tail), sealed),
         None => (None, &[][..]),
     };
-    varint::put(&mut out, sealed.len() as u64);
+    varint::put(out, sealed.len() as u64);
     if let Some(tail) = tail {
-        varint::put_signed(&mut out, tail.base);
-        varint::put(&mut out, u64::from(tail.rank));
+        varint::put_signed(out, tail.base);
+        varint::put(out, u64::from(tail.rank));
         out.extend_from_slice(&tail.bytes);
     }
-    out
 }
 
 /// A head as it was read: the customer but for the rows named beside.
@@ -562,9 +568,14 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
 }
 
 fn opened() -> Vec<u8> {
-    let mut out = vec![FORMAT];
-    varint::put(&mut out, SCHEMA_VERSION);
+    let mut out = Vec::new();
+    put_opening(&mut out);
     out
+}
+
+fn put_opening(out: &mut Vec<u8>) {
+    out.push(FORMAT);
+    varint::put(out, SCHEMA_VERSION);
 }
 
 fn open(bytes: &[u8]) -> Option<Reader<'_>> {

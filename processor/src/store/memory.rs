@@ -32,12 +32,12 @@ impl Store for MemoryStore {
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
-        for (column, key, value) in batch.into_changes() {
+        for (column, key, value) in batch.changes() {
             let rows = &mut self.columns[column as usize];
             let key_bytes = key.len() as u64;
             let (added, replaced) = match value {
-                Some(value) => (key_bytes + value.len() as u64, rows.insert(key, value)),
-                None => (0, rows.remove(&key)),
+                Some(value) => (key_bytes + value.len() as u64, rows.insert(key.to_vec(), value.to_vec())),
+                None => (0, rows.remove(key)),
             };
             self.bytes += added;
             self.bytes -= replaced.map_or(0, |old| key_bytes + old.len() as u64);

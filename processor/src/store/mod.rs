@@ -59,33 +59,58 @@ impl StoreError {
     }
 }
 
-/// Changes that are written together or not at all.
+/// Changes that are written together or not at all. Their keys and values lie one behind the other in one piece of memory.
 #[derive(Debug, Default)]
 pub struct Batch {
-    changes: Vec<(Column, Vec<u8>, Option<Vec<u8>>)>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+/// Lengths of a key and, unless it is deleted, of its value.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    column: Column,
+    key: usize,
+    value: Option<usize>,
 }
 
 impl Batch {
-    pub fn put(&mut self, column: Column, key: Vec<u8>, value: Vec<u8>) {
-        self.bytes += key.len() + value.len();
-        self.changes.push((column, key, Some(value)));
+    pub fn put(&mut self, column: Column, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.put_with(column, key, |out| out.extend_from_slice(value.as_ref()));
     }
 
-    pub fn delete(&mut self, column: Column, key: Vec<u8>) {
-        self.bytes += key.len();
-        self.changes.push((column, key, None));
+    /// Puts the value that `write` appends.
+    pub fn put_with(&mut self, column: Column, key: impl AsRef<[u8]>, write: impl FnOnce(&mut Vec<u8>)) {
+        let key = key.as_ref();
+        self.bytes.extend_from_slice(key);
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.changes.push(Change { column, key: key.len(), value: Some(self.bytes.len() - start) });
+    }
+
+    pub fn delete(&mut self, column: Column, key: impl AsRef<[u8]>) {
+        let key = key.as_ref();
+        self.bytes.extend_from_slice(key);
+        self.changes.push(Change { column, key: key.len(), value: None });
     }
 
     /// Bytes of keys and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.len()
     }
 
-    /// The changes, in the order they were made.
-    pub fn into_changes(self) -> impl Iterator<Item = (Column, Vec<u8>, Option<Vec<u8>>)> {
-        self.changes.into_iter()
+    /// The changes, in the order they were made: a key, and its value unless it is deleted.
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = (Column, &[u8], Option<&[u8]>)> {
+        let mut rest = self.bytes.as_slice();
+        self.changes.iter().map(move |change| {
+            let mut next = |length| {
+                let (bytes, behind) = rest.split_at(length);
+                rest = behind;
+                bytes
+            };
+            (change.column, next(change.key), change.value.map(next))
+        })
     }
 }
 

@@ -224,14 +224,17 @@ impl Store for RocksStore {
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let mut rows = WriteBatch::default();
-        for (column, key, value) in batch.into_changes() {
+        let changes = batch.changes();
+        // Beside key and value a row takes its kind, its column and two lengths.
+        let mut rows = WriteBatch::with_capacity_bytes(batch.bytes() + 12 * changes.len());
+        for (column, key, value) in changes {
             let family = self.family(column)?;
             match value {
                 Some(value) => rows.put_cf(family, key, value),
                 None => rows.delete_cf(family, key),
             }
         }
+        drop(batch);
         let mut options = WriteOptions::default();
         options.set_sync(false);
         self.db.write_opt(rows, &options).map_err(|error| self.classified("write", error))

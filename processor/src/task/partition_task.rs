@@ -34,6 +34,8 @@ pub struct Task<S> {
     pub(super) progress: Progress,
     /// Where the last journal record ended.
     published: Published,
+    /// Hash of the context: of long texts, and asked for with every transaction.
+    context: u64,
     /// Whether the journal does not say yet under which context it goes on.
     context_is_new: bool,
     /// The partition's end, if it was read that far.
@@ -93,6 +95,7 @@ impl<S: Store> Task<S> {
             gates: position.gates.clone(),
         };
         let place = place(shared, next, &core);
+        let context = shared.context.hash();
         Self {
             partition,
             core,
@@ -107,7 +110,8 @@ impl<S: Store> Task<S> {
                 journal_offset: position.journal_offset,
                 sequence: position.journal_sequence,
             },
-            context_is_new: position.journal_sequence == 0 || position.context != shared.context.hash(),
+            context,
+            context_is_new: position.journal_sequence == 0 || position.context != context,
             end: None,
             last_arrival: now,
             sample: PartitionerSample::default(),
@@ -222,6 +226,12 @@ impl<S: Store> Task<S> {
         &self.published.place
     }
 
+    /// Hash of the context that this process judges under.
+    #[must_use]
+    pub(super) fn context(&self) -> u64 {
+        self.context
+    }
+
     /// Whether the journal's next record must say under which context it goes on.
     #[must_use]
     pub(super) fn context_is_new(&self) -> bool {
@@ -252,7 +262,7 @@ impl<S: Store> Task<S> {
             dead_letters: self.progress.dead_letters,
             hash: self.progress.transitions.finish(),
             rules_fingerprint: Some(self.rules.current().fingerprint.to_string()),
-            context: shared.context.hash(),
+            context: self.context,
             instance: shared.instance.clone(),
             worker: worker as i32,
             committed_at: now,
@@ -295,7 +305,7 @@ impl<S: Store> Task<S> {
             sweep: self.core.sweep.clone(),
             gates: self.core.gates.clone(),
             rules: self.rules.current().fingerprint.clone(),
-            context: shared.context.hash(),
+            context: self.context,
         }
     }
 

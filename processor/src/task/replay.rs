@@ -72,7 +72,7 @@ pub fn record<W: World, S: Store>(
         )));
     }
     let goes_on = !task.context_is_new() || matches!(record.steps.first(), Some(Step::Context(_)));
-    if record.context != shared.context.hash() || !goes_on {
+    if record.context != task.context() || !goes_on {
         return Err(wrong(
             "was made under other schemas or settings, or by another version's semantics. Start with those it was made under, \
              stop cleanly, and only then change them"

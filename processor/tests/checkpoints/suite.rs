@@ -86,7 +86,7 @@ async fn a_large_table_goes_up_in_pieces(stage: Stage) {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (random >> 56) as u8
         });
-        batch.put(Column::Timers, timer_key(i64::from(row), "c"), noise.collect());
+        batch.put(Column::Timers, timer_key(i64::from(row), "c"), noise.collect::<Vec<u8>>());
     }
     store.write(batch).unwrap();
     let uploaded = stage.upload(&store, 1, now()).await.unwrap();

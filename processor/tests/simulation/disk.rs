@@ -290,7 +290,9 @@ impl Store for SimStore {
 
     fn write(&mut self, batch_given: Batch) -> Result<(), StoreError> {
         self.sim.point(self.me, "store write");
-        let changes: Changes = batch_given.into_changes().collect();
+        let owned = |bytes: &[u8]| bytes.to_vec();
+        let changes: Changes =
+            batch_given.changes().map(|(column, key, value)| (column, owned(key), value.map(owned))).collect();
         checkers::store_behind_journal::at_write(&self.sim, self.partition, &changes);
         let is_full = self.sim.slots[self.me.slot].disk.borrow().full_until > self.sim.now();
         if is_full {

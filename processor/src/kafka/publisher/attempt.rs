@@ -141,16 +141,9 @@ impl<'a, P: Producer> Attempt<'a, P> {
 
     /// Waits until everything that was sent has its report, and serves what else librdkafka has to tell.
     fn serve(&self) -> Result<(), Failure> {
-        let mut outstanding = self.producer.in_flight();
-        while outstanding > 0 {
+        while self.producer.in_flight() > 0 {
             self.check_time()?;
-            // rdkafka's `poll` sits its time out, whatever comes: so only where there is nothing to serve.
-            self.producer.poll(Duration::ZERO);
-            let left = self.producer.in_flight();
-            if left == outstanding {
-                self.producer.poll(TICK);
-            }
-            outstanding = self.producer.in_flight();
+            self.producer.poll(TICK);
         }
         Ok(())
     }

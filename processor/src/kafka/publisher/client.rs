@@ -14,6 +14,9 @@ use crate::kafka::settings::KafkaSettings;
 use crate::kafka::{clock, errors};
 use crate::task::world::{Offset, PartitionId, WorldError};
 
+/// Between two looks for reports.
+const NAP: Duration = Duration::from_micros(200);
+
 /// Makes librdkafka's producers.
 #[derive(Clone, Copy, Debug)]
 pub struct Librdkafka;
@@ -64,8 +67,14 @@ impl Producer for BaseProducer<Reports> {
         usize::try_from(self.in_flight_count()).unwrap_or(0)
     }
 
+    /// rdkafka would sit the time out, whatever comes, and spin through its last millisecond.
     fn poll(&self, wait: Duration) {
-        BaseProducer::poll(self, wait);
+        let (until, outstanding) = (Instant::now() + wait, Producer::in_flight(self));
+        BaseProducer::poll(self, Duration::ZERO);
+        while Producer::in_flight(self) == outstanding && Instant::now() < until {
+            std::thread::sleep(NAP);
+            BaseProducer::poll(self, Duration::ZERO);
+        }
     }
 
     fn send_offsets(
