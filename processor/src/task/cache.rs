@@ -111,9 +111,9 @@ impl<S: Store> Cache<S> {
             }
         }
         self.timers.write(&mut batch);
-        batch.put(Column::Meta, rows::POSITION_KEY.to_vec(), rows::write_position(position));
+        batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(position));
         if let Some(catalog) = self.new_catalog.take() {
-            batch.put(Column::Meta, rows::CATALOG_KEY.to_vec(), catalog.into_bytes());
+            batch.put(Column::Meta, rows::CATALOG_KEY, catalog.into_bytes());
         }
         let bytes = batch.bytes();
         self.store.write(batch)?;
