@@ -150,4 +150,11 @@ cases! {
             [once("r", PURCHASE).scope(customer("tier").equals(text("gold")))],
             [profile(0, "tier", "gold"), interaction(40), profile(41, "tier", "bronze"), purchase(20)],
         ).history(40);
+
+    with_the_latest_attributes_of_then:
+        ["35 r fired medium for pu35"],
+        case(
+            [once("r", PURCHASE).scope(customer("tier").equals(text("silver")))],
+            [profile(0, "tier", "gold"), profile(30, "tier", "silver"), profile(45, "tier", "bronze"), purchase(35)],
+        ).history(40);
 }
