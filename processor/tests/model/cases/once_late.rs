@@ -157,4 +157,11 @@ cases! {
             [once("r", PURCHASE).scope(customer("tier").equals(text("silver")))],
             [profile(0, "tier", "gold"), profile(30, "tier", "silver"), profile(45, "tier", "bronze"), purchase(35)],
         ).history(40);
+
+    with_the_silences_of_then_though_the_history_was_over_before_they_were_broken:
+        ["70000 r fired medium for pu70000"],
+        case(
+            [once("r", PURCHASE).with("quiet", silence(&[COMPLAINT])).when(value("quiet").at_least(minutes(1.0)))],
+            [complaint(0), interaction(101_000), complaint(101_001), purchase(70_000)],
+        ).history(100_000);
 }
