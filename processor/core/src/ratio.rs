@@ -54,6 +54,8 @@ mod tests {
         // 2^53 + 1 lies half way between two doubles; a little more does not.
         check((1 << 53) + 1, 1, 9_007_199_254_740_992.0);
         check(((1 << 53) + 1) * 1_000 + 1, 1_000, 9_007_199_254_740_994.0);
+        // So little more that of the quotient nothing shows it.
+        check(((1 << 53) + 1) * 1_000_000 + 1, 1_000_000, 9_007_199_254_740_994.0);
         check(u128::MAX, u128::MAX, 1.0);
         check(u128::MAX / 3, u128::MAX, 1.0 / 3.0);
         assert_eq!(nearest(U256::new(u128::MAX) << 56, U256::ONE), 2f64.powi(184));

@@ -3,6 +3,7 @@
 //! ```text
 //!   rules that are gone, in their old order      firing: resolved, `rule_changed`; then forgotten
 //!   what silences count from                     asked for anew: found in the timeline; not asked for: dropped
+//!   events before the history of the new rules   let go of, as when time moves on
 //!   new rules and changed ones, in order         judged
 //! ```
 //!
@@ -34,6 +35,8 @@ pub struct Change {
     asked: Vec<u64>,
     /// Whether the old set asked for silences that the new one does not.
     drops_silences: bool,
+    /// Whether the new set looks back less long than the old one.
+    looks_back_less: bool,
 }
 
 impl Change {
@@ -58,13 +61,15 @@ impl Change {
             found: (0..after.silences.len()).filter(|place| is_new(&after.silences[*place])).collect(),
             drops_silences: asked_before.iter().any(|key| asked.binary_search(key).is_err()),
             asked,
+            looks_back_less: new.keeping.keeps < old.keeping.keeps,
         }
     }
 
     /// Whether there is nothing to do for any customer: only texts, labels, recipients or the order have changed.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.gone.is_empty() && self.judged.is_empty() && self.found.is_empty() && !self.drops_silences
+        let is_same = self.gone.is_empty() && self.judged.is_empty() && self.found.is_empty();
+        is_same && !self.drops_silences && !self.looks_back_less
     }
 
     /// Notes at which watermark rules came whose instants before that are not judged, for customers who are not known yet.
@@ -93,6 +98,9 @@ impl Change {
         let bases = customer.bases.len();
         customer.bases.retain(|base| new.crowded.iter().any(|crowded| crowded.base == base.tracker));
         customer.changed |= customer.bases.len() != bases;
+        if self.looks_back_less {
+            look_back_less(old, new, customer);
+        }
         for &(place, is_new) in &self.judged {
             new.judge((customer, customer_id), place, clock, Cause::Change { is_new }, out);
         }
@@ -124,6 +132,16 @@ impl Change {
             }
         }
     }
+}
+
+/// The history begins later by the new rules. What was before becomes what is remembered of it, as when time moves on.
+fn look_back_less(old: &Engine, new: &Engine, customer: &mut Customer) {
+    let Some(latest) = customer.latest else { return };
+    let (before, horizon) = (latest - old.keeping.keeps, latest - new.keeping.keeps);
+    let held = (customer.bases.clone(), customer.former.clone());
+    new.advance_bases(customer, before, horizon);
+    new.advance_former(customer, before, horizon);
+    customer.changed |= customer.bases != held.0 || customer.former != held.1;
 }
 
 /// Whether the second is what has become of the first. A rule of another kind, or with other items, is another rule.

@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Lets go of what was open before the horizon, but for what still keeps others from opening.
-    fn advance_bases(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
+    pub(super) fn advance_bases(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
         if self.crowded.is_empty() || (customer.timeline.starts_at(horizon) && customer.bases.is_empty()) {
             return;
         }
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Keeps, of what is let go of, what the past may be asked for.
-    fn advance_former(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
+    pub(super) fn advance_former(&self, customer: &mut Customer, before: Millis, horizon: Millis) {
         let Customer { attributes, silences, timeline, former, .. } = customer;
         if !self.looks_back {
             *former = None;

@@ -1,7 +1,8 @@
 //! A sweep beside the stream: who is looked at when, and that it does not matter.
 
 use super::*;
-use crate::testing::{Asks, Stage, engine};
+use crate::event::{Catalog, RecordWriter};
+use crate::testing::{Asks, Memory, Stage, engine, written};
 
 fn purchases(least: f64) -> Asks {
     Asks::Purchases { over: 100, least }
@@ -239,4 +240,22 @@ fn windows_in_memory_are_those_of_the_rules_in_force() {
     }
     assert!(!stage.customer("c").timeline.is_small());
     assert_eq!(found, ["29 n c condition_met", "189 w c condition_met"]);
+}
+
+#[test]
+fn an_event_ahead_of_its_record_moves_the_watermark_to_the_records_time_only() {
+    let rules = swap();
+    let settings = TimeSettings { max_out_of_orderness: 10, max_future_skew: 50 };
+    let (mut partition, mut states, mut writer) = (Partition::default(), Memory::default(), RecordWriter::default());
+    let mut take = |at: Millis, recorded_at: Millis| {
+        let record = written(&mut writer, Catalog::type_id("purchase"), "p");
+        let event = Event { customer_id: "c", occurred_at: at, record };
+        let mut out = Judged::default();
+        let taken =
+            partition.take(rules.before(), &settings, &mut states, &event, Some(recorded_at), &mut out).unwrap();
+        (taken, partition.watermark)
+    };
+    assert_eq!(take(150, 100), (Taken::Judged(Outcome::Accepted), Some(90)));
+    assert_eq!(take(171, 120), (Taken::Future, Some(90)));
+    assert_eq!(take(110, 120), (Taken::Judged(Outcome::Late), Some(100)));
 }

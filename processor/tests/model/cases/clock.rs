@@ -172,4 +172,11 @@ cases! {
     a_customer_of_whom_nothing_was_accepted_is_not_judged:
         ["500 r fired medium of mover"],
         case([rule("r", &[], truth(true))], [mover(500), purchase(0)]).history(100).until(600);
+
+    who_is_known_by_an_old_profile_alone_is_judged_by_every_rule:
+        ["1000 r fired medium of mover", "1000 r fired medium"],
+        case(
+            [rule("r", &[("n", purchases(10))], value("n").below(number(1.0)))],
+            [super::build::mover(1_000), profile(0, "name", "Anna")],
+        ).history(40);
 }

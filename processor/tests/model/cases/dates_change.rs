@@ -68,4 +68,12 @@ cases! {
     another_kind_of_rule_is_a_new_one:
         ["2026-01-01 00:00 r fired medium for pu0", "2026-01-05 00:00 r fired medium"],
         case([once("r", PURCHASE)], [purchase(0), born(1, "01-05"), mover(9 * DAY)]).change(2, [birthday()]);
+
+    a_customer_who_comes_later_has_no_date_at_the_change:
+        [], case([other()], [mover(2 * DAY), born(DAY, "01-03"), mover(9 * DAY)]).change(1, [other(), birthday()]);
+
+    firings_for_two_dates_at_one_instant_are_told_apart:
+        ["2026-01-03 00:00 r fired medium", "2026-01-03 00:00 r fired medium"],
+        case([birthday(), other()], [born(0, "01-03"), mover(2 * DAY), born(2 * DAY, "01-04")])
+            .change(3, [birthday().lead(1), other()]);
 }

@@ -217,4 +217,23 @@ cases! {
         )
         .history(40)
         .change(4, [once("r", PURCHASE).after(20).scope(customer("tier").equals(text("gold"))), other()]);
+
+    a_key_stays_taken_when_the_rule_goes_that_looked_back_the_longest:
+        ["40 r fired medium for web"],
+        case(
+            [once("r", PURCHASE).by("channel").after(40), Rule { id: "long".to_owned(), ..contacted().expire(1_000) }],
+            [
+                purchase(0).text("channel", "web"), purchase(30).text("channel", "web"), interaction(50),
+                purchase(35).text("channel", "web"), mover(500),
+            ],
+        )
+        .history(40)
+        .change(3, [once("r", PURCHASE).by("channel").after(40), other()]);
+
+    what_is_forgotten_of_a_rule_that_is_gone_takes_no_key_of_the_new_one:
+        ["0 r fired medium for a", "40 r resolved medium expired for a", "50 r fired medium for a"],
+        // For the first rule that of 30 opened none.
+        case([tickets(), other()], [opened(0, "a"), opened(30, "a").text("priority", "high"), interaction(50)])
+            .history(40)
+            .change(3, [tickets().only(event("priority").equals(text("high"))), other()]);
 }

@@ -150,4 +150,18 @@ cases! {
             [once("r", PURCHASE).scope(customer("tier").equals(text("gold")))],
             [profile(0, "tier", "gold"), interaction(40), profile(41, "tier", "bronze"), purchase(20)],
         ).history(40);
+
+    with_the_latest_attributes_of_then:
+        ["35 r fired medium for pu35"],
+        case(
+            [once("r", PURCHASE).scope(customer("tier").equals(text("silver")))],
+            [profile(0, "tier", "gold"), profile(30, "tier", "silver"), profile(45, "tier", "bronze"), purchase(35)],
+        ).history(40);
+
+    with_the_silences_of_then_though_the_history_was_over_before_they_were_broken:
+        ["70000 r fired medium for pu70000"],
+        case(
+            [once("r", PURCHASE).with("quiet", silence(&[COMPLAINT])).when(value("quiet").at_least(minutes(1.0)))],
+            [complaint(0), interaction(101_000), complaint(101_001), purchase(70_000)],
+        ).history(100_000);
 }

@@ -1,6 +1,6 @@
 //! Section 2, running durations.
 
-use super::super::event::{INTERACTION, PURCHASE};
+use super::super::event::{FEEDBACK, INTERACTION, PURCHASE};
 use super::super::expr::{event, minutes, number, text, value};
 use super::*;
 
@@ -146,4 +146,23 @@ cases! {
             )],
             [purchase(0)],
         ).until(3 * MINUTE);
+
+    /// As the comparison with the engine sees: `in5`, then `co10`.
+    events_that_the_history_has_no_more_are_evidence_once_and_in_their_order:
+        ["60010 r fired medium"],
+        case(
+            [
+                rule(
+                    "r",
+                    &[
+                        ("a", silence(&[COMPLAINT])), ("b", silence(&[INTERACTION])),
+                        ("c", silence(&[COMPLAINT, FEEDBACK])),
+                    ],
+                    value("a").at_least(minutes(1.0)),
+                ),
+            ],
+            [complaint(10), interaction(5), purchase(50_000)],
+        )
+        .history(40_000)
+        .until(70_000);
 }

@@ -115,3 +115,31 @@ fn what_changes_nothing_leaves_no_mark() {
     Change::between(&old, &new).adopt(&old, &new, &mut known, "c", 90, &mut Judged::default());
     assert_eq!(known, before);
 }
+
+/// As after a restart, of whom the store has the state before.
+#[test]
+fn a_second_time_changes_nothing() {
+    let (old, new) = (engine(&[("a", "1", MANY)]), engine(&[("a", "1", MANY), ("q", "1", QUIET), ("s", "1", STILL)]));
+    let change = Change::between(&old, &new);
+    let mut known = customer(&[(PURCHASE, 3, "p1"), (COMPLAINT, 90, "c1")], &[]);
+    change.adopt(&old, &new, &mut known, "c", 90, &mut Judged::default());
+    assert_eq!(known.silences.len(), 2);
+    let (before, mut out) = (known.clone(), Judged::default());
+    change.adopt(&old, &new, &mut known, "c", 90, &mut out);
+    assert_eq!((&known, out.transitions.len()), (&before, 0));
+}
+
+#[test]
+fn a_rule_that_comes_anew_has_the_gate_of_then_alone() {
+    let [a, b, c] = ["a", "b", "c"].map(RuleKey::of);
+    let sorted = |mut gates: Vec<(RuleKey, Millis)>| {
+        gates.sort_unstable();
+        gates
+    };
+    let mut change =
+        Change::between(&engine(&[("a", "1", MANY), ("b", "1", MANY)]), &engine(&[("a", "2", MANY), ("b", "1", MANY)]));
+    change.gated = vec![a];
+    let mut gates = sorted(vec![(a, 5), (b, 5), (c, 5)]);
+    change.set_gates(&mut gates, Some(9));
+    assert_eq!(gates, sorted(vec![(a, 9), (b, 5)]));
+}
