@@ -66,15 +66,15 @@ mod tests {
     fn counts_the_bytes_it_holds() {
         let mut store = MemoryStore::default();
         let mut batch = Batch::default();
-        batch.put(Column::Meta, b"key".to_vec(), b"value".to_vec());
-        batch.put(Column::Meta, b"key".to_vec(), b"v".to_vec());
-        batch.put(Column::Timers, b"t".to_vec(), Vec::new());
-        batch.delete(Column::Timers, b"never there".to_vec());
+        batch.put(Column::Meta, b"key", b"value");
+        batch.put(Column::Meta, b"key", b"v");
+        batch.put(Column::Timers, b"t", Vec::new());
+        batch.delete(Column::Timers, b"never there");
         store.write(batch).unwrap();
         assert_eq!(store.size_bytes(), 5);
         let mut batch = Batch::default();
-        batch.delete(Column::Meta, b"key".to_vec());
-        batch.delete(Column::Timers, b"t".to_vec());
+        batch.delete(Column::Meta, b"key");
+        batch.delete(Column::Timers, b"t");
         store.write(batch).unwrap();
         assert_eq!(store.size_bytes(), 0);
         assert_eq!(store.keys_after(Column::Timers, &[], 10).unwrap(), [b""; 0]);

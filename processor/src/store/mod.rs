@@ -101,6 +101,7 @@ impl Batch {
     }
 
     /// The changes, in the order they were made: a key, and its value unless it is deleted.
+    #[must_use]
     pub fn changes(&self) -> impl ExactSizeIterator<Item = (Column, &[u8], Option<&[u8]>)> {
         let mut rest = self.bytes.as_slice();
         self.changes.iter().map(move |change| {

@@ -69,7 +69,7 @@ mod tests {
             batch.put(Column::Customers, head_key(id), write_head(&Customer::default()));
             batch.put(Column::Timers, timer_key(7, id), Vec::new());
         }
-        batch.put(Column::Meta, POSITION_KEY.to_vec(), write_position(&position));
+        batch.put(Column::Meta, POSITION_KEY, write_position(&position));
         store.write(batch).unwrap();
         let mut told = 0;
         let contents = survey(&store, &mut |bytes| told += bytes).unwrap();
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!((contents.position, contents.bytes), (Some(position), told));
 
         let mut batch = Batch::default();
-        batch.put(Column::Customers, head_key("b"), b"garbage".to_vec());
+        batch.put(Column::Customers, head_key("b"), b"garbage");
         store.write(batch).unwrap();
         let error = survey(&store, &mut |_| {}).unwrap_err();
         assert!(error.is_damage() && error.to_string().contains("customer row is damaged"), "{error}");

@@ -141,7 +141,7 @@ pub fn fill(store: &mut RocksStore, customers: std::ops::Range<u32>, sequence: i
         batch.put(Column::Customers, rows::head_key(&id), rows::write_head(&customer));
     }
     let position = Position { journal_sequence: sequence, journal_offset: sequence * 2, ..Position::default() };
-    batch.put(Column::Meta, rows::POSITION_KEY.to_vec(), rows::write_position(&position));
+    batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(&position));
     store.write(batch).unwrap();
 }
 

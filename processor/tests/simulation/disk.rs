@@ -195,7 +195,7 @@ fn damage(kept: &mut Kept, rng: &mut Rng) {
         let (column, key, _) = rng.pick(&rows);
         let mut batch = Batch::default();
         kept.damaged.insert((column as u8, key.clone()));
-        batch.put(column, key, b"\xff".to_vec());
+        batch.put(column, key, b"\xff");
         kept.rows.write(batch).unwrap();
         kept.sync();
     }
@@ -214,7 +214,7 @@ fn estrange(kept: &mut Kept, rng: &mut Rng) {
         _ => position.inputs[0].1 += rng.range(1, 3),
     }
     let mut batch = Batch::default();
-    batch.put(Column::Meta, rows::POSITION_KEY.to_vec(), rows::write_position(&position));
+    batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(&position));
     kept.rows.write(batch).unwrap();
     kept.sync();
 }

@@ -40,7 +40,7 @@ fn assert_alike(rocks: &RocksStore, memory: &MemoryStore, state: &mut u64) {
         let (low, high) = (&key(state), &key(state));
         let between = |store: &dyn Store| {
             let mut rows = Vec::new();
-            let (low, high) = (&*low.min(high), &*low.max(high));
+            let (low, high) = (low.min(high), low.max(high));
             store
                 .rows_between(column, (low, high), &mut |key, value| rows.push((key.to_vec(), value.to_vec())))
                 .unwrap();
@@ -97,7 +97,7 @@ fn written(path: &Path, rows: std::ops::Range<u32>) -> RocksStore {
     let mut batch = Batch::default();
     for row in rows {
         for column in Column::ALL {
-            batch.put(column, row.to_be_bytes().to_vec(), vec![row as u8; 100]);
+            batch.put(column, row.to_be_bytes(), vec![row as u8; 100]);
         }
     }
     store.write(batch).unwrap();
@@ -129,7 +129,7 @@ fn a_checkpoint_is_the_store_as_it_was_without_its_log() {
     let mut store = written(&place, 0..100);
     store.checkpoint(&copy).unwrap();
     let mut more = Batch::default();
-    more.put(Column::Meta, b"later".to_vec(), b"1".to_vec());
+    more.put(Column::Meta, b"later", b"1");
     store.write(more).unwrap();
     // Tables are shared with the store; a log, if there is one at all, is empty.
     let table = file(&copy, |name| Path::new(name).extension().is_some_and(|extension| extension == "sst"));
