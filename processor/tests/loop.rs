@@ -3,6 +3,8 @@
 
 #[path = "loop_cases/audit.rs"]
 mod audit;
+#[path = "loop_cases/behind.rs"]
+mod behind;
 #[path = "loop_cases/idle.rs"]
 mod idle;
 #[path = "loop_cases/letters.rs"]

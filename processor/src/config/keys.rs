@@ -156,7 +156,12 @@ pub const KEYS: &[Key] = &[
         Text("10000"),
         "Records read at a time, and alerts in one transaction, about (number, 1 to 1000000).",
     ),
-    key("commit.write_behind", Text("1s"), "How often changed customers are written to the store (duration)."),
+    key(
+        "commit.write_behind",
+        Text("5s"),
+        "How often changed customers are written to the store, if they do not fill most of the cache before (duration).\n\
+         Fewer writes, but as much more to replay after a crash.",
+    ),
     key(
         "checkpoint.url",
         Unset,

@@ -25,7 +25,7 @@ pub struct Cache<S> {
     roll: Roll,
     /// Those handed out since the last write: the only ones that may have changed.
     touched: Vec<CompactString>,
-    /// Counts writes, for finding out who has not been wanted for long.
+    /// Counts rounds, for finding out who has not been wanted for long.
     round: u32,
     capacity: usize,
     /// To be written with what comes next.
@@ -92,6 +92,21 @@ impl<S: Store> Cache<S> {
         self.new_catalog = Some(catalog);
     }
 
+    /// Begins a new round: to have been wanted before it is to have been wanted less recently. Lets go of customers if
+    /// there are too many.
+    pub fn next_round(&mut self) {
+        self.round = self.round.wrapping_add(1);
+        if self.customers.len() > self.capacity {
+            self.evict();
+        }
+    }
+
+    /// Whether so many customers wait to be written that there is little room for others.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.touched.len() > self.capacity - self.capacity / 4
+    }
+
     /// Writes every changed customer, the timers and the position, in one batch; then lets go of customers that have
     /// not been wanted for long, if there are too many.
     ///
@@ -101,6 +116,8 @@ impl<S: Store> Cache<S> {
         let start = Instant::now();
         let mut batch = Batch::default();
         let mut customers = 0;
+        // In the order of their keys, so that each has its place in the store next to that of the one before.
+        self.touched.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
         for customer_id in self.touched.drain(..) {
             let Some(cached) = self.customers.get_mut(&customer_id) else { continue };
             cached.touched = false;
@@ -113,12 +130,11 @@ impl<S: Store> Cache<S> {
         self.timers.write(&mut batch);
         batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(position));
         if let Some(catalog) = self.new_catalog.take() {
-            batch.put(Column::Meta, rows::CATALOG_KEY, catalog.into_bytes());
+            batch.put(Column::Meta, rows::CATALOG_KEY, catalog);
         }
         let bytes = batch.bytes();
         self.store.write(batch)?;
-        self.round += 1;
-        self.evict();
+        self.next_round();
         Ok(Written { customers, bytes, seconds: start.elapsed().as_secs_f64() })
     }
 
@@ -178,19 +194,25 @@ impl<S: Store> Cache<S> {
         &mut self.store
     }
 
-    /// Lets go of those not wanted for the most rounds until at most `capacity` are left. Called when nothing is
-    /// unwritten.
+    /// Lets go of those not wanted for the most rounds, as far as the store knows them as they are. There is some room
+    /// behind it, for each time all of them are looked through.
     fn evict(&mut self) {
-        for age in [64, 16, 4, 1] {
-            if self.customers.len() <= self.capacity {
-                return;
-            }
-            let oldest_kept = self.round.saturating_sub(age);
-            self.customers.retain(|_, cached| cached.round >= oldest_kept);
+        let round = self.round;
+        let age = |cached: &Cached| round.wrapping_sub(cached.round);
+        let mut ages: Vec<u32> =
+            self.customers.values().filter(|cached| !cached.touched).map(|cached| age(cached)).collect();
+        let wanted = self.customers.len() - (self.capacity - self.capacity / 8);
+        let mut excess = wanted.min(ages.len());
+        if excess == 0 {
+            return;
         }
-        if self.customers.len() > self.capacity {
-            self.customers.clear();
-        }
+        let first = ages.len() - excess;
+        let youngest = *ages.select_nth_unstable(first).1;
+        self.customers.retain(|_, cached| {
+            let goes = excess > 0 && !cached.touched && age(cached) >= youngest;
+            excess -= usize::from(goes);
+            !goes
+        });
     }
 }
 
@@ -274,7 +296,7 @@ fn read_customer(store: &impl Store, customer_id: &str) -> Result<Option<Custome
 
 /// Puts the changed rows of a customer into a batch: always the head with the tail, and what else differs.
 fn write_customer(customer_id: &str, customer: &mut Customer, batch: &mut Batch) {
-    batch.put(Column::Customers, rows::head_key(customer_id), rows::write_head(customer));
+    batch.put_with(Column::Customers, rows::head_key(customer_id), |out| rows::put_head(out, customer));
     if customer.attributes_changed {
         let row = rows::write_attributes(&customer.attributes);
         batch.put(Column::Customers, rows::attributes_key(customer_id), row);

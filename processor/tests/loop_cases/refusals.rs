@@ -160,7 +160,7 @@ fn a_store_of_other_event_types_is_refused_with_the_field() {
     assert_eq!(written, catalog_to_json(schemas().catalog()));
     let write = |text: String| {
         let mut batch = Batch::default();
-        batch.put(Column::Meta, CATALOG_KEY, text.into_bytes());
+        batch.put(Column::Meta, CATALOG_KEY, text);
         disk.lock().unwrap().kept.get_mut(&0).unwrap().write(batch).unwrap();
     };
     write(written.replace(r#"{"name":"priority","kind":"text"}"#, r#"{"name":"priority","kind":"number"}"#));

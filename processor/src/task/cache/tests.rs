@@ -70,6 +70,39 @@ fn between_writes_changed_customers_stay_whatever_their_number() {
 }
 
 #[test]
+fn between_writes_those_not_wanted_for_long_make_room() {
+    let mut cache = Cache::new(MemoryStore::default(), 16, None);
+    let held = |cache: &Cache<MemoryStore>| {
+        let mut ids: Vec<i64> = cache.customers.keys().map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    for number in 0..16 {
+        add(cache.customer(&number.to_string()).unwrap(), number, "e");
+        cache.next_round();
+    }
+    cache.write_back(&Position::default()).unwrap();
+    // 3 is wanted again, and 16 is new: both wait to be written.
+    for number in [3, 16] {
+        add(cache.customer(&number.to_string()).unwrap(), 20 + number, "f");
+        cache.next_round();
+    }
+    let expected: Vec<i64> = [3].into_iter().chain(4..=16).collect();
+    assert_eq!(held(&cache), expected);
+    // Of those who wait none goes, however many they are.
+    for number in 100..150 {
+        add(cache.customer(&number.to_string()).unwrap(), number, "g");
+        cache.next_round();
+    }
+    let expected: Vec<i64> = [3, 16].into_iter().chain(100..150).collect();
+    assert_eq!(held(&cache), expected);
+    assert!(cache.is_crowded());
+    cache.write_back(&Position::default()).unwrap();
+    assert!(!cache.is_crowded());
+    assert_eq!(held(&cache), (136..150).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_late_event_rewrites_the_head_and_one_chunk() {
     let mut cache = Cache::new(MemoryStore::default(), 1, None);
     for number in 0..1_000 {

@@ -55,6 +55,7 @@ pub struct Worker<W: World> {
     outbox: Outbox,
     last_commit: Millis,
     last_write: Millis,
+    last_report: Millis,
     feed_is_broken: bool,
     has_joined: bool,
     /// Whose lag is looked up next.
@@ -81,6 +82,7 @@ impl<W: World> Worker<W> {
             outbox: Outbox::default(),
             last_commit: now,
             last_write: now,
+            last_report: now,
             feed_is_broken: false,
             has_joined: false,
             lag_turn: 0,
@@ -141,7 +143,12 @@ impl<W: World> Worker<W> {
         if self.is_time_to_publish() {
             self.publish()?;
         }
-        self.write_behind()
+        self.write_behind()?;
+        for running in self.tasks.values_mut() {
+            running.task.cache.next_round();
+        }
+        self.report();
+        Ok(())
     }
 
     fn poll(&mut self) -> Result<(), WorldError> {

@@ -13,6 +13,9 @@ use crate::task::partition_task::Task;
 use crate::task::world::{StoreOf, Transaction, World, WorldError};
 use crate::telemetry::{FailedOutcome, StoreWritten, TransactionCommitted, TransactionFailed};
 
+/// How often it is shown how far the tasks are, in milliseconds.
+const REPORT_INTERVAL: Millis = 1_000;
+
 impl<W: World> Worker<W> {
     pub(super) fn is_time_to_publish(&self) -> bool {
         self.outbox.len() >= self.shared.commit.max_batch || self.until_next_commit().is_zero()
@@ -65,17 +68,31 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
-    /// Writes the stores, when it is time and everything is published.
+    /// Writes the stores, when it is time or they must make room, and everything is published.
     pub(super) fn write_behind(&mut self) -> Result<(), WorldError> {
         let now = self.world.now();
-        if now - self.last_write < self.shared.commit.write_behind || self.has_progress() {
+        let is_time = now - self.last_write >= self.shared.commit.write_behind
+            || self.tasks.values().any(|running| running.task.cache.is_crowded());
+        if !is_time || self.has_progress() {
             return Ok(());
         }
         self.last_write = now;
         self.write_all()?;
         self.take_checkpoints(now);
-        self.look_up_lag();
         Ok(())
+    }
+
+    /// Shows how far the tasks are, when it is time.
+    pub(super) fn report(&mut self) {
+        let now = self.world.now();
+        if now - self.last_report < REPORT_INTERVAL {
+            return;
+        }
+        self.last_report = now;
+        for running in self.tasks.values() {
+            running.report();
+        }
+        self.look_up_lag();
     }
 
     /// Asks for the end of one partition after the other, so that many partitions do not make many questions.
@@ -91,7 +108,6 @@ impl<W: World> Worker<W> {
     pub(super) fn write_all(&mut self) -> Result<(), WorldError> {
         for running in self.tasks.values_mut() {
             write_back(&self.shared, &mut running.task)?;
-            running.report();
         }
         Ok(())
     }

@@ -1,0 +1,33 @@
+//! When stores are written.
+
+use std::collections::BTreeMap;
+
+use tocsin::codec::rows::{POSITION_KEY, read_position};
+use tocsin::store::{Column, Store as _};
+use tocsin_core::time::{HOUR, MINUTE};
+
+use crate::memory_world::Disk;
+use crate::setup::{BASE, LATER, Options, event, json, log_of, member, round};
+
+/// The next offset that the store knows of, after 20 customers came one after the other within the write-behind interval.
+fn written(cached_customers: usize) -> i64 {
+    let purchase = |number: i64| {
+        let customer = format!("c{number}");
+        event(&customer, &json(&format!("e{number}"), "purchase", &customer, BASE + number * MINUTE, ""), LATER)
+    };
+    let log = log_of(BTreeMap::from([(0, (0..20).map(purchase).collect())]), BASE);
+    let disk = Disk::default();
+    let options = Options { max_batch: 2, write_behind: HOUR, cached_customers, ..Options::default() };
+    let mut member = member(0, &log, &disk, &options);
+    (0..60).for_each(|_| round(&mut member));
+    let disk = disk.lock().unwrap();
+    let position = disk.kept.get(&0).and_then(|store| store.get(Column::Meta, POSITION_KEY).unwrap());
+    position.map_or(0, |row| read_position(&row).unwrap().inputs[0].1)
+}
+
+#[test]
+fn a_store_is_written_before_its_time_when_there_is_no_room_left() {
+    assert_eq!(written(1_000), 0);
+    // Four may wait, then three quarters of the room are taken.
+    assert!(written(4) >= 16, "{}", written(4));
+}
