@@ -153,7 +153,7 @@ impl Chunk {
         (earlier, later)
     }
 
-    /// Drops the events before `horizon` from a tail.
+    /// Drops the events before `horizon`, which is not later than its last one.
     fn trim(&mut self, horizon: Millis) {
         let place = self.place_after(horizon - 1);
         self.bytes.drain(..place);
@@ -252,6 +252,17 @@ impl Timeline {
             gone = true;
         }
         gone
+    }
+
+    /// Lets go of every event before `horizon`, of those in a sealed chunk with later ones, too. Returns whether anything
+    /// went.
+    pub fn cut_before(&mut self, horizon: Millis) -> bool {
+        let forgot = self.forget_before(horizon);
+        match self.chunks.first_mut().filter(|first| first.first < horizon) {
+            Some(first) => first.trim(horizon),
+            None => return forgot,
+        }
+        true
     }
 
     /// The events with `after < occurred_at <= through`, oldest first.
@@ -415,5 +426,26 @@ mod tests {
         );
         assert!(!timeline.forget_before(195));
         assert_eq!(timeline.written(), [0, 32, 64, 96, 128, 160].map(|base| (base, 0)));
+    }
+
+    #[test]
+    fn cuts_at_the_instant_where_it_is_asked_to() {
+        let mut whole = Timeline::default();
+        let mut writer = RecordWriter::default();
+        for arrival in 0..200 {
+            whole.insert(arrival / 2, record(&mut writer, arrival as usize));
+        }
+        whole.written();
+        for horizon in 0..=100 {
+            let mut timeline = whole.clone();
+            assert_eq!(timeline.cut_before(horizon), horizon > 0);
+            let left = timeline.range(Millis::MIN, Millis::MAX).map(|entry| entry.occurred_at).collect::<Vec<_>>();
+            assert_eq!(left, (2 * horizon..200).map(|arrival| arrival / 2).collect::<Vec<_>>());
+            // Of the sealed ones at most one is written again.
+            let sealed = timeline.chunks().split_last().map_or(&[][..], |(_tail, sealed)| sealed);
+            let cut = sealed.iter().filter(|chunk| chunk.changed).count();
+            assert_eq!(cut, sealed.iter().filter(|chunk| chunk.base < horizon).count());
+            assert!(timeline.starts_at(horizon) && !timeline.cut_before(horizon));
+        }
     }
 }

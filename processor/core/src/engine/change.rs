@@ -1,15 +1,18 @@
 //! What a change of the rule set does to a customer, at the customer's clock as it stood at the change.
 //!
 //! ```text
+//!   events from before what the old rules keep   let go of, if the new ones look back longer
 //!   rules that are gone, in their old order      firing: resolved, `rule_changed`; then forgotten
 //!   what silences count from                     asked for anew: found in the timeline; not asked for: dropped
-//!   events before the history of the new rules   let go of, as when time moves on
-//!   new rules and changed ones, in order         judged
+//!   new rules and changed ones, in order         judged by all that is kept
+//!   events from before what the new rules keep   let go of, as when time moves on
 //! ```
 //!
 //! A rule whose version is the same is left alone, its due instant too. That one was worked out from the old definition, but
 //! the version covers every condition and all that conditions ask for, so it can only name too many instants: edges of a
 //! value that is merely shown. What is judged too often stays as it is.
+
+use std::cmp::Ordering;
 
 use super::values::Moment;
 use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
@@ -19,7 +22,7 @@ use crate::rule::{Rule, RuleKey, Silence, Subject};
 use crate::time::{Duration, Millis};
 
 /// What a change of the rule set asks of every customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Change {
     /// Places in the old set, of rules that do not go on.
     gone: Vec<usize>,
@@ -35,8 +38,31 @@ pub struct Change {
     asked: Vec<u64>,
     /// Whether the old set asked for silences that the new one does not.
     drops_silences: bool,
-    /// Whether the new set looks back less long than the old one.
-    looks_back_less: bool,
+    reach: Reach,
+}
+
+/// How long before a customer's latest event the new set looks, beside the old one.
+#[derive(Clone, Debug)]
+enum Reach {
+    Same,
+    Longer,
+    /// With the new set as it is while it still looks back as long as the old one.
+    Shorter(Box<Engine>),
+}
+
+impl Reach {
+    fn between(old: &Engine, new: &Engine) -> Self {
+        let (before, after) = (old.keeping.keeps, new.keeping.keeps);
+        match after.cmp(&before) {
+            Ordering::Equal => Self::Same,
+            Ordering::Greater => Self::Longer,
+            Ordering::Less => {
+                let mut longer = new.clone();
+                longer.keeping.keeps = before;
+                Self::Shorter(Box::new(longer))
+            }
+        }
+    }
 }
 
 impl Change {
@@ -61,7 +87,7 @@ impl Change {
             found: (0..after.silences.len()).filter(|place| is_new(&after.silences[*place])).collect(),
             drops_silences: asked_before.iter().any(|key| asked.binary_search(key).is_err()),
             asked,
-            looks_back_less: new.keeping.keeps < old.keeping.keeps,
+            reach: Reach::between(old, new),
         }
     }
 
@@ -69,7 +95,7 @@ impl Change {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         let is_same = self.gone.is_empty() && self.judged.is_empty() && self.found.is_empty();
-        is_same && !self.drops_silences && !self.looks_back_less
+        is_same && !self.drops_silences && matches!(self.reach, Reach::Same)
     }
 
     /// Notes at which watermark rules came whose instants before that are not judged, for customers who are not known yet.
@@ -90,6 +116,14 @@ impl Change {
         clock: Millis,
         out: &mut Judged,
     ) {
+        if let (Reach::Longer, Some(latest)) = (&self.reach, customer.latest) {
+            // What they opened has been gone over already, and others have kept less.
+            let horizon = latest - old.keeping.keeps;
+            if customer.timeline.cut_before(horizon) {
+                customer.held.forget_before(horizon);
+                customer.changed = true;
+            }
+        }
         for &place in &self.gone {
             old.end((customer, customer_id), place, clock, out);
         }
@@ -98,11 +132,12 @@ impl Change {
         let bases = customer.bases.len();
         customer.bases.retain(|base| new.crowded.iter().any(|crowded| crowded.base == base.tracker));
         customer.changed |= customer.bases.len() != bases;
-        if self.looks_back_less {
-            look_back_less(old, new, customer);
-        }
+        let judging = if let Reach::Shorter(longer) = &self.reach { longer } else { new };
         for &(place, is_new) in &self.judged {
-            new.judge((customer, customer_id), place, clock, Cause::Change { is_new }, out);
+            judging.judge((customer, customer_id), place, clock, Cause::Change { is_new }, out);
+        }
+        if let Reach::Shorter(_) = self.reach {
+            look_back_less(old, new, customer);
         }
     }
 
@@ -178,7 +213,7 @@ impl Engine {
         customer.bases.retain(|base| base.tracker != u64::from(rule.key.0));
         let ledger = ledgers::of(customer, rule.key);
         let firings = ledger.firings.into_iter().filter(|firing| firing.at == at).collect();
-        ledgers::put(customer, rule, self.settings.history, at, Ledger { firings, ..Ledger::new(rule.key) });
+        ledgers::put(customer, rule, self.keeping.keeps, at, Ledger { firings, ..Ledger::new(rule.key) });
         let Some(before) = alert_of(customer, rule).copied() else { return };
         if let Some(turn) = life::end(before) {
             let moment = Moment::now(at);

@@ -104,7 +104,7 @@ impl Engine {
         customer.changed |= before.is_none_or(|before| before != kept);
         customer.items.splice(from..from, kept);
         customer.held.keep_items(&customer.items);
-        ledgers::put(customer, rule, self.settings.history, now, ledger);
+        ledgers::put(customer, rule, self.keeping.keeps, now, ledger);
     }
 
     /// One step of the sweep: time has come to `now`, perhaps with an event.

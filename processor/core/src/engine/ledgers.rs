@@ -12,17 +12,17 @@ pub fn of(customer: &Customer, rule: RuleKey) -> Ledger {
     }
 }
 
-/// Puts a ledger in the place of the one before, after letting go of what nothing can ask for any more.
-pub fn put(customer: &mut Customer, rule: &Rule, history: Duration, now: Millis, mut ledger: Ledger) {
+/// Puts a ledger in the place of the one before, after letting go of what nothing can ask for any more. What has come since
+/// `keeps` before the latest event may: late events come, and another `after` may put the instant of what waits there.
+pub fn put(customer: &mut Customer, rule: &Rule, keeps: Duration, now: Millis, mut ledger: Ledger) {
     let latest = customer.latest.unwrap_or(Millis::MIN);
-    // No event may be later than this, so nothing before it is judged any more.
-    let horizon = latest.saturating_sub(history);
+    let horizon = latest.saturating_sub(keeps);
     ledger.gate = ledger.gate.filter(|gate| *gate >= horizon);
     ledger.passed.retain(|(at, _)| *at >= horizon);
     let oldest_firing = match &rule.subject {
         // The alert itself keeps its cooldown; what is asked is how often it has fired at this instant.
         Subject::Item(items) if !items.judged_once => now,
-        _ => latest.saturating_sub(history.saturating_add(rule.cooldown)),
+        _ => horizon.saturating_sub(rule.cooldown),
     };
     // Those of a rule that this one has taken the place of count only while time stands still.
     let gate = ledger.gate.unwrap_or(Millis::MIN);

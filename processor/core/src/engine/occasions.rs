@@ -60,6 +60,6 @@ impl Engine {
         }
         let today = Day::try_from(at.div_euclid(DAY)).unwrap_or(Day::MAX);
         ledger.dates.retain(|date| *date >= today - OVER);
-        ledgers::put(customer, rule, self.settings.history, at, ledger);
+        ledgers::put(customer, rule, self.keeping.keeps, at, ledger);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::event::{FEEDBACK, INTERACTION};
 use super::super::expr::{age, customer, event, minutes, number, text, value};
-use super::build::{items, making, mover, once, opened, tickets};
+use super::build::{items, making, many, mover, once, opened, tickets};
 use super::*;
 
 fn contacted() -> Rule {
@@ -11,6 +11,11 @@ fn contacted() -> Rule {
 
 fn other() -> Rule {
     at_least("other", 99.0, 10)
+}
+
+/// Looks back long, and is about nothing that comes.
+fn long() -> Rule {
+    Rule { id: "long".to_owned(), ..items("r", making("score", &[])).after(1_000) }
 }
 
 /// The rules become others when the clock is at 50, after complaints at 0 and 10.
@@ -236,4 +241,49 @@ cases! {
         case([tickets(), other()], [opened(0, "a"), opened(30, "a").text("priority", "high"), interaction(50)])
             .history(40)
             .change(3, [tickets().only(event("priority").equals(text("high"))), other()]);
+
+    what_waits_since_before_the_history_is_judged_by_a_shorter_after:
+        ["50 r fired medium for pu30"],
+        case([once("r", PURCHASE).after(1_000), other()], [purchase(30), interaction(100)])
+            .history(40)
+            .change(2, [once("r", PURCHASE).after(20), other()]);
+
+    and_what_its_key_has_passed_over:
+        ["15 r fired medium for web", "25 r fired medium for web"],
+        case(
+            [once("r", PURCHASE).by("channel").after(1_000), other()],
+            [
+                purchase(10).text("channel", "web"), purchase(20).text("channel", "web"), interaction(100),
+                purchase(200).text("channel", "app"),
+            ],
+        )
+        .history(40)
+        .change(4, [once("r", PURCHASE).by("channel").after(5), other()]);
+
+    unless_that_is_before_the_rule_came:
+        [],
+        case([long()], [purchase(30), interaction(100), purchase(200)])
+            .history(40)
+            .change(2, [long(), once("r", PURCHASE).after(1_000)])
+            .change(3, [long(), once("r", PURCHASE).after(20)]);
+
+    within_the_cooldown_of_what_has_fired_before_the_history:
+        ["45 r fired medium for pu25"],
+        case(
+            [once("r", PURCHASE).after(20).cooldown(10), long()],
+            [purchase(25), interaction(90), interaction(200), purchase(30), purchase(300)],
+        )
+        .history(170)
+        .change(3, [once("r", PURCHASE).after(1_000).cooldown(10), long()])
+        .change(5, [once("r", PURCHASE).after(20).cooldown(10), long()]);
+
+    what_was_open_before_the_history_is_open_once_when_new_rules_look_back_longer:
+        ["0 r fired medium for co0", "40 r resolved medium expired for co0", "50 r fired medium for co30"],
+        case(
+            [contacted().expire(40), other()],
+            [vec![complaint(0)], many(1), vec![purchase(50), complaint(30)]].concat(),
+        )
+        .history(40)
+        .max_open(2)
+        .change(42, [contacted().expire(40), other(), long()]);
 }
