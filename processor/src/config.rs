@@ -124,6 +124,8 @@ pub struct Checkpoint {
     pub interval: Duration,
     /// At least 2: one of them may turn out to be damaged.
     pub keep: usize,
+    /// Whether those of other members' partitions are kept on this disk.
+    pub prefetch: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,6 +283,7 @@ impl Checkpoint {
             url: reader.optional("checkpoint.url", checkpoint_url),
             interval: reader.duration("checkpoint.interval"),
             keep: reader.number("checkpoint.keep", 2..=1_000) as usize,
+            prefetch: reader.bool("checkpoint.prefetch"),
         }
     }
 }

@@ -19,11 +19,12 @@ use super::archive::Repository;
 use super::fetch::{Fetched, Search, Wanted, fetch};
 use super::garbage::sweep;
 use super::hash::KnownHashes;
+use super::prefetch::{Prefetch, Renewed};
 use super::queue::{Queue, Taken};
 use super::upload::{Uploaded, upload};
 use crate::telemetry::{
-    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointRefused, CheckpointSuperseded,
-    CheckpointUploaded, Metrics,
+    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointPrefetched, CheckpointRefused,
+    CheckpointSuperseded, CheckpointUploaded, Metrics,
 };
 
 /// Tries of a fetch before whoever asked is told that the object store cannot be reached.
@@ -141,6 +142,20 @@ impl Background {
             runtime.spawn(searched).abort_handle()
         });
         FetchHandle { receive, task }
+    }
+
+    /// Keeps the newest checkpoints of partitions that this process does not have on its disk, from now on: looks for newer
+    /// ones every so often.
+    pub fn prefetch(&self, prefetch: Prefetch, every: Duration) {
+        let inner = self.inner.clone();
+        if let Some(runtime) = &*lock(&self.runtime) {
+            runtime.spawn(async move {
+                while !*inner.stop.borrow() {
+                    inner.prefetch(&prefetch).await;
+                    inner.sleep(every).await;
+                }
+            });
+        }
     }
 
     /// Finds out how old the partition's newest checkpoint is, for the metric that says so.
@@ -292,11 +307,26 @@ impl Inner {
         Ok(Fetched::default())
     }
 
-    fn tell(&self, partition: i32, fetched: &Fetched, took: Duration) {
-        for refused in &fetched.refused {
-            let (sequence, reason) = (refused.name.sequence, refused.reason.as_str());
-            CheckpointRefused { partition, sequence, reason }.emit(&self.metrics);
+    async fn prefetch(&self, prefetch: &Prefetch) {
+        let topic = prefetch.topic.as_str();
+        let each = |Renewed { partition, fetched, took }| match fetched {
+            Ok(fetched) => {
+                self.tell_refused(partition, &fetched);
+                if let Some(found) = fetched.found {
+                    let (sequence, bytes) = (found.name.sequence, found.manifest.size);
+                    CheckpointPrefetched { topic, partition, sequence, bytes, downloaded: found.downloaded, took }
+                        .emit(&self.metrics);
+                }
+            }
+            Err(error) => self.failed_with(topic, partition, CheckpointFailure::Prefetch, &error),
+        };
+        if let Err(error) = prefetch.round(&self.repository, each).await {
+            self.failed_with(topic, -1, CheckpointFailure::Prefetch, &error);
         }
+    }
+
+    fn tell(&self, partition: i32, fetched: &Fetched, took: Duration) {
+        self.tell_refused(partition, fetched);
         if let Some(found) = &fetched.found {
             let facts = &found.manifest.facts;
             CheckpointFetched {
@@ -308,6 +338,13 @@ impl Inner {
                 took,
             }
             .emit(&self.metrics);
+        }
+    }
+
+    fn tell_refused(&self, partition: i32, fetched: &Fetched) {
+        for refused in &fetched.refused {
+            let (sequence, reason) = (refused.name.sequence, refused.reason.as_str());
+            CheckpointRefused { partition, sequence, reason }.emit(&self.metrics);
         }
     }
 

@@ -27,6 +27,7 @@ mod fetch;
 mod garbage;
 mod hash;
 mod manifest;
+mod prefetch;
 mod queue;
 mod upload;
 
@@ -41,6 +42,7 @@ pub use fetch::{Fetched, Found, Progress, Refused, Search, Wanted, fetch};
 pub use garbage::{GRACE, Swept, sweep};
 pub use hash::KnownHashes;
 pub use manifest::{Facts, FileEntry, Manifest, ManifestName, RulesInForce};
+pub use prefetch::{Owned, Prefetch, Renewed, Shelf};
 pub use queue::Taken;
 pub use upload::{Uploaded, upload};
 

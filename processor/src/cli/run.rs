@@ -129,7 +129,13 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
     })?;
     // The other half of the budget is for decoded customers.
     let shared = RocksOptions::new((config.memory_budget / 3) as usize);
-    Ok(DiskStores::new(folder, &config.application, &config.topics.events, shared, checkpoints, metrics.clone()))
+    let stores =
+        DiskStores::new(folder, &config.application, &config.topics.events, shared, checkpoints, metrics.clone());
+    if config.checkpoint.prefetch {
+        // Twice for each checkpoint that others take.
+        stores.prefetch(Duration::from_millis((config.checkpoint.interval / 2) as u64));
+    }
+    Ok(stores)
 }
 
 /// The rules that the configuration names, if it names any, to be published at start.

@@ -175,6 +175,12 @@ pub const KEYS: &[Key] = &[
         "Verified checkpoints of a partition that are kept (number, 2 to 1000); older ones are removed.",
     ),
     key(
+        "checkpoint.prefetch",
+        Text("false"),
+        "Keep the newest checkpoints of partitions that other members have on this disk, too (true or false). Who takes one\n\
+         over then downloads next to nothing; every machine needs the disk for all partitions.",
+    ),
+    key(
         "http.listen",
         Text("127.0.0.1:9464"),
         "Address of metrics and health (IP:PORT; port 0 takes a free one). It has no access control.",

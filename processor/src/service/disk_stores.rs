@@ -5,6 +5,7 @@
 //!      /PARTITION.set-aside-UTC-TIME     one that could not be used; never deleted by this program
 //!      /checkpoints-tmp/take-PARTITION-N   hard links that are being uploaded
 //!      /checkpoints-tmp/fetch-PARTITION    files that are being fetched
+//!      /checkpoints-ahead/                 checkpoints of partitions that other members have
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
 use crate::checkpoint::{
-    Background, CheckpointError, Facts, FetchHandle, Progress, RulesInForce, Search, Taken, Wanted,
+    Background, CheckpointError, Facts, FetchHandle, Owned, Prefetch, Progress, RulesInForce, Search, Shelf, Taken,
+    Wanted,
 };
 use crate::store::{RocksOptions, RocksStore, StoreError};
 use crate::task::world::{CheckpointFacts, Fetched, PartitionId, Stores};
@@ -25,6 +27,8 @@ use crate::telemetry::{CheckpointFailed, CheckpointFailure, CheckpointTaken, Met
 
 /// Where hard links and half-fetched files are, below the state directory.
 const TEMPORARY: &str = "checkpoints-tmp";
+/// Where checkpoints of partitions are that other members have, below the state directory.
+const AHEAD: &str = "checkpoints-ahead";
 
 /// The stores of one worker; the other workers' are clones of it, which share cache and uploader.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct DiskStores {
     /// `None`: there are no checkpoints.
     background: Option<Arc<Background>>,
     metrics: Arc<Metrics>,
+    owned: Owned,
+    shelf: Shelf,
     /// Distinguishes the checkpoints that this process takes.
     taken: Arc<AtomicU64>,
     fetching: BTreeMap<PartitionId, FetchHandle>,
@@ -50,6 +56,8 @@ impl Clone for DiskStores {
             rocks: self.rocks.clone(),
             background: self.background.clone(),
             metrics: self.metrics.clone(),
+            owned: self.owned.clone(),
+            shelf: self.shelf.clone(),
             taken: self.taken.clone(),
             // What one worker is looking for is its own affair.
             fetching: BTreeMap::new(),
@@ -69,6 +77,7 @@ impl DiskStores {
         metrics: Arc<Metrics>,
     ) -> Self {
         let (taken, fetching) = (Arc::default(), BTreeMap::new());
+        let (owned, shelf) = (Owned::default(), Shelf::new(state.join(AHEAD)));
         Self {
             state,
             application: application.to_owned(),
@@ -76,9 +85,24 @@ impl DiskStores {
             rocks,
             background,
             metrics,
+            owned,
+            shelf,
             taken,
             fetching,
         }
+    }
+
+    /// Keeps the newest checkpoints of partitions that this process does not have on its disk, from now on: looks for newer
+    /// ones every so often.
+    pub fn prefetch(&self, every: Duration) {
+        let Some(background) = &self.background else { return };
+        let prefetch = Prefetch {
+            shelf: self.shelf.clone(),
+            topic: self.topic.clone(),
+            owned: self.owned.clone(),
+            stores: self.state.clone(),
+        };
+        background.prefetch(prefetch, every);
     }
 
     /// Moves a store out of the way; returns where it is now, if there was one.
@@ -103,6 +127,10 @@ impl DiskStores {
     pub fn take(&self, partition: PartitionId, store: &RocksStore, facts: Facts) {
         let Some(background) = self.background.clone() else { return };
         let started = Instant::now();
+        // The store is further on than what was at hand for it.
+        for (_, ahead) in self.shelf.places(partition) {
+            background.remove(ahead);
+        }
         let number = self.taken.fetch_add(1, Relaxed);
         let directory = self.temporary(&format!("take-{partition}-{number}"));
         let made = remove(&directory)
@@ -149,10 +177,11 @@ impl DiskStores {
         self.state.join(TEMPORARY).join(name)
     }
 
-    /// Stores of the partition on this disk, usable or not.
+    /// Stores and checkpoints of the partition on this disk, usable or not.
     fn at_hand(&self, partition: PartitionId) -> Vec<PathBuf> {
         let prefix = format!("{partition}.set-aside-");
         let mut found = vec![self.place(partition)];
+        found.extend(self.shelf.places(partition).into_iter().map(|(_, place)| place));
         let entries = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
         found.extend(
             entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).map(|entry| entry.path()),
@@ -178,6 +207,7 @@ impl Stores for DiskStores {
 
     fn open(&mut self, partition: PartitionId) -> Result<RocksStore, StoreError> {
         let started = Instant::now();
+        self.owned.add(partition);
         let store = RocksStore::open(&self.place(partition), &self.rocks)?;
         tracing::debug!(partition, took_ms = started.elapsed().as_millis() as u64, "store opened");
         // From here on nobody else has this partition's store, so what others have left is of no use.
@@ -225,6 +255,7 @@ impl Stores for DiskStores {
 
     fn give_up(&mut self, partition: PartitionId) {
         self.fetching.remove(&partition);
+        self.owned.remove(partition);
     }
 
     fn take_checkpoint(&mut self, partition: PartitionId, store: &mut RocksStore, facts: CheckpointFacts<'_>) {

@@ -16,6 +16,8 @@ pub struct CheckpointMetrics {
     fetch_duration: Histogram,
     uploaded_bytes: IntCounter,
     fetched_bytes: IntCounter,
+    prefetched: IntCounter,
+    prefetched_bytes: IntCounter,
     superseded: IntCounter,
     failures: IntCounterVec,
     refused: IntCounter,
@@ -25,7 +27,7 @@ impl CheckpointMetrics {
     pub fn register(r: &mut Registrar) -> Result<Self, Error> {
         let failures = r.counters(
             "tocsin_checkpoint_failures_total",
-            "What went wrong with checkpoints, by stage: take, upload, sweep, fetch. Each is tried again.",
+            "What went wrong with checkpoints, by stage: take, upload, sweep, fetch, prefetch. Each is tried again.",
             &["stage"],
         )?;
         for stage in CheckpointFailure::ALL {
@@ -54,6 +56,14 @@ impl CheckpointMetrics {
             )?,
             fetched_bytes: r
                 .counter("tocsin_checkpoint_fetched_bytes_total", "Bytes of checkpoints downloaded for partitions.")?,
+            prefetched: r.counter(
+                "tocsin_checkpoints_prefetched_total",
+                "Checkpoints of other members' partitions that were put on this disk, to be at hand.",
+            )?,
+            prefetched_bytes: r.counter(
+                "tocsin_checkpoint_prefetched_bytes_total",
+                "Bytes downloaded for them: what was not on this disk.",
+            )?,
             superseded: r.counter(
                 "tocsin_checkpoints_superseded_total",
                 "Checkpoints that were replaced by newer ones before they could be uploaded.",
@@ -134,10 +144,12 @@ pub enum CheckpointFailure {
     /// Removing old ones.
     Sweep,
     Fetch,
+    /// For a partition that another member has.
+    Prefetch,
 }
 
 impl CheckpointFailure {
-    pub const ALL: [Self; 4] = [Self::Take, Self::Upload, Self::Sweep, Self::Fetch];
+    pub const ALL: [Self; 5] = [Self::Take, Self::Upload, Self::Sweep, Self::Fetch, Self::Prefetch];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -146,6 +158,7 @@ impl CheckpointFailure {
             Self::Upload => "upload",
             Self::Sweep => "sweep",
             Self::Fetch => "fetch",
+            Self::Prefetch => "prefetch",
         }
     }
 }
@@ -208,5 +221,30 @@ impl CheckpointFetched<'_> {
         metrics.checkpoint.fetched_bytes.inc_by(downloaded);
         let took_ms = took.as_millis() as u64;
         info!(topic, partition, sequence, bytes, downloaded, took_ms, "checkpoint fetched");
+    }
+}
+
+/// A newer checkpoint of a partition that another member has is on this disk.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointPrefetched<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub sequence: i64,
+    pub bytes: u64,
+    /// Those that were not on this disk.
+    pub downloaded: u64,
+    pub took: Duration,
+}
+
+impl CheckpointPrefetched<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { topic, partition, sequence, bytes, downloaded, took } = self;
+        metrics.checkpoint.prefetched.inc();
+        metrics.checkpoint.prefetched_bytes.inc_by(downloaded);
+        let took_ms = took.as_millis() as u64;
+        debug!(
+            topic,
+            partition, sequence, bytes, downloaded, took_ms, "checkpoint of another member's partition at hand"
+        );
     }
 }

@@ -31,8 +31,8 @@ mod tests;
 pub use alerts::{AlertPublished, ItemRefused};
 pub use assignment::{PartitionAssigned, PartitionRevoked, Rebalanced, RestoreDone, WorkerDied};
 pub use checkpoint::{
-    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointRefused, CheckpointSuperseded, CheckpointTaken,
-    CheckpointUploaded,
+    CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointPrefetched, CheckpointRefused,
+    CheckpointSuperseded, CheckpointTaken, CheckpointUploaded,
 };
 pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
 pub use input::{

@@ -110,6 +110,51 @@ fn a_checkpoint_that_is_further_on_takes_the_place_of_a_store() {
 }
 
 #[test]
+fn checkpoints_of_others_are_at_hand_when_a_partition_is_taken_over() {
+    let stage = Stage::in_a_directory();
+    let mut store = machine(&stage, &stage.path("owner")).stores.open(PARTITION).unwrap();
+    let take = |store: &mut _, customers, sequence| {
+        let owner = machine(&stage, &stage.path("owner"));
+        fill(store, customers, sequence);
+        owner.stores.take(PARTITION, store, facts(sequence));
+        assert!(owner.background.finish(DEADLINE));
+    };
+    take(&mut store, 0..20_000, 1);
+    let mut other = machine(&stage, &stage.path("other"));
+    let ahead = stage.path("other/checkpoints-ahead");
+    let wait = |what: &str, is_so: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        while !is_so() {
+            assert!(started.elapsed() < DEADLINE, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    other.stores.prefetch(Duration::from_millis(20));
+    wait("the first", &|| ahead.exists() && names(&ahead) == ["3-1"]);
+    assert_eq!(contents(&ahead.join("3-1")).position.unwrap().journal_sequence, 1);
+    let downloaded = |machine: &Machine| machine.metric("tocsin_checkpoint_prefetched_bytes_total").unwrap();
+    let whole = downloaded(&other);
+    take(&mut store, 0..10, 2);
+    wait("the second, and nothing else", &|| names(&ahead) == ["3-2"]);
+    assert!(downloaded(&other) - whole < whole / 10.0, "{whole}, then {}", downloaded(&other));
+    assert_eq!(other.metric("tocsin_checkpoints_prefetched_total"), Some(2.0));
+
+    drop(other.stores.open(PARTITION).unwrap());
+    assert_eq!(other.fetch(0).unwrap(), Fetched::Ready);
+    assert_eq!(contents(&stage.path("other/3")).position.unwrap().journal_sequence, 2);
+    let fetched = other.metric("tocsin_checkpoint_fetched_bytes_total").unwrap();
+    assert!(fetched < whole / 10.0, "{fetched} of {whole}");
+    // The store is further on with its first checkpoint, until it is given up.
+    let mut store = other.stores.open(PARTITION).unwrap();
+    fill(&mut store, 0..10, 3);
+    other.stores.take(PARTITION, &store, facts(3));
+    wait("room to be made", &|| names(&ahead).is_empty());
+    drop(store);
+    other.stores.give_up(PARTITION);
+    wait("it to be fetched ahead again", &|| names(&ahead) == ["3-3"]);
+}
+
+#[test]
 fn a_store_is_set_aside_and_kept() {
     let stage = Stage::in_a_directory();
     let mut machine = machine(&stage, &stage.path("state"));
