@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::judging::{self, Look};
-use super::measure::{Held, Measure, Selection};
+use super::measure::{Held, Measure, Selection, Stands, Window};
 use super::observe_change::{self, Looked};
 use super::rule::{Kind, Rule};
 use super::state::State;
@@ -168,19 +168,29 @@ fn decides(rule: &Rule) -> String {
 impl Measure {
     fn meaning(&self) -> String {
         match self {
-            Measure::Count(count) => format!("count {} {:?}", count.selection.meaning(), count.window),
+            Measure::Count(count) => format!("count {} {}", count.selection.meaning(), count.window.meaning()),
             Measure::Sum(sum) => {
-                format!("sum {} {:?}", sum.selection.meaning_of(&sum.fields), sum.window)
+                format!("sum {} {}", sum.selection.meaning_of(&sum.fields), sum.window.meaning())
             }
             Measure::Aggregate(aggregate) => {
                 let (what, fields) = (aggregate.what, aggregate.selection.meaning_of(&aggregate.fields));
-                format!("{what:?} {fields} {:?}", aggregate.window)
+                format!("{what:?} {fields} {}", aggregate.window.meaning())
             }
-            Measure::MedianGap(gap) => format!("gap {} {:?}", gap.selection.meaning(), gap.window),
+            Measure::MedianGap(gap) => format!("gap {} {}", gap.selection.meaning(), gap.window.meaning()),
             Measure::Open(open) => format!("{open:?}"),
             Measure::Silence(silence) => {
                 format!("silence {} {}", silence.selection.meaning(), silence.since_first_seen)
             }
+        }
+    }
+}
+
+impl Window {
+    fn meaning(self) -> String {
+        match self.stands {
+            // It has no length.
+            Stands::SinceTheTrigger => "item".to_owned(),
+            Stands::AtTheInstant | Stands::BeforeTheTrigger => format!("{self:?}"),
         }
     }
 }
