@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tocsin_core::alert::{Judged, Severity, TransitionKind};
 use tocsin_core::engine::{Detail, Engine, Outcome, Settings as EngineSettings};
 use tocsin_core::event::Event;
-use tocsin_core::partition::{Drained, InForce, Partition, Taken, TimeSettings};
+use tocsin_core::partition::{Drained, InForce, Origin, Partition, Taken, TimeSettings};
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::Millis;
 
@@ -258,7 +258,7 @@ impl<'a, W: Write> Run<'a, W> {
         let place = place(self.settings, event);
         let (partition, cache) = &mut self.partitions[place];
         let rules = InForce::steady(&self.engine);
-        let taken = partition.take(rules, &self.settings.time, cache, event, None, &mut self.judged)?;
+        let taken = partition.take(rules, &self.settings.time, cache, event, Origin::default(), &mut self.judged)?;
         if let Taken::Judged(outcome) = taken {
             *self.summary.outcomes.entry(outcome).or_default() += 1;
         }

@@ -81,10 +81,11 @@ pub struct Kafka {
     pub static_membership: bool,
 }
 
-/// Five different names.
+/// All names are different.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
-    pub events: String,
+    /// At least one.
+    pub events: Vec<String>,
     pub alerts: String,
     pub dead_letters: String,
     pub journal: String,
@@ -104,6 +105,7 @@ pub struct Time {
     pub idle_after: Option<Duration>,
     /// `None`: silence is never taken for a broken feed.
     pub feed_timeout: Option<Duration>,
+    pub merge_wait: Duration,
     pub timezone: Tz,
 }
 
@@ -238,9 +240,15 @@ impl Kafka {
 }
 
 impl Topics {
+    /// The topic of events that the group subscribes to; partitions are called by it.
+    #[must_use]
+    pub fn first_input(&self) -> &str {
+        self.events.first().map_or("", String::as_str)
+    }
+
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            events: events_topic(reader),
+            events: events_topics(reader),
             alerts: reader.parsed("topics.alerts", read::name),
             dead_letters: reader.parsed("topics.dead_letters", read::name),
             journal: reader.parsed("topics.journal", read::name),
@@ -261,6 +269,7 @@ impl Time {
             max_future_skew: reader.duration("time.max_future_skew"),
             idle_after: reader.duration_or("time.idle_after", "never"),
             feed_timeout: reader.duration_or("time.feed_timeout", "off"),
+            merge_wait: reader.duration("time.merge_wait"),
             timezone: reader.parsed("time.timezone", timezone),
         }
     }
@@ -300,20 +309,18 @@ fn partitioner_choices() -> [(&'static str, Option<Partitioner>); 3] {
     [murmur2, crc32, ("null", None)]
 }
 
-/// One name: the events of a customer keep their order only within one topic.
-fn events_topic(reader: &mut Reader<'_>) -> String {
+fn events_topics(reader: &mut Reader<'_>) -> Vec<String> {
     const KEY: &str = "topics.events";
-    let mut names = reader.list(KEY);
-    if names.len() > 1 {
-        let what = format!("{} topics are given; events of one customer in two topics have no order", names.len());
-        reader.refuse(KEY, Refusal::new(what, "give one topic that holds all event types, keyed by customer_id"));
+    let names = reader.list(KEY);
+    // One refusal is enough to see what is meant.
+    let refused = names.iter().filter(|name| !name.is_empty()).find_map(|name| read::name(name).err());
+    let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+    if let Some(refusal) = refused {
+        reader.refuse(KEY, refusal);
+    } else if let Some((_, name)) = twice.filter(|(_, name)| !name.is_empty()) {
+        reader.refuse(KEY, Refusal::new(format!("`{name}` is given twice"), "give each topic once"));
     }
-    let name = names.pop().unwrap_or_default();
-    match read::name(&name) {
-        Err(refusal) if !name.is_empty() => reader.refuse(KEY, refusal),
-        _ => {}
-    }
-    name
+    names
 }
 
 fn timezone(text: &str) -> Result<Tz, Refusal> {

@@ -4,6 +4,8 @@
 #[path = "kafka_world/chaos.rs"]
 mod chaos;
 mod common;
+#[path = "kafka_world/companions.rs"]
+mod companions;
 #[path = "kafka_world/generations.rs"]
 mod generations;
 #[path = "kafka_world/membership.rs"]

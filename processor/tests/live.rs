@@ -44,5 +44,7 @@ mod size;
 mod stage;
 #[path = "live/starting.rs"]
 mod starting;
+#[path = "live/topics.rs"]
+mod topics;
 #[path = "live/upstream.rs"]
 mod upstream;

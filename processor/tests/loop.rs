@@ -11,6 +11,8 @@ mod idle;
 mod letters;
 #[path = "common/memory_world.rs"]
 mod memory_world;
+#[path = "loop_cases/merging.rs"]
+mod merging;
 #[cfg(feature = "rocksdb")]
 #[path = "loop_cases/on_disk.rs"]
 mod on_disk;

@@ -84,8 +84,10 @@ impl Default for TimeSettings {
 /// The part of a partition's state that is not any customer's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
-    /// Instants at or before it have come; `None` before the first event.
+    /// Instants at or before it have come; `None` before the first event, of each input if there are several.
     pub watermark: Option<Millis>,
+    /// Those of the inputs, if there are several: the partition's is the smallest of them. With one input, empty.
+    pub inputs: Vec<Option<Millis>>,
     /// Number of the rule generation in force; 0 before the first.
     pub generation: i64,
     /// The sweep that is under way.
@@ -113,6 +115,29 @@ impl Sweep {
 /// Whether a sweep comes to the first no later than to the second.
 fn is_in_order(first: &str, second: &str) -> bool {
     (first.len(), first) <= (second.len(), second)
+}
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Which of the partition's inputs, if there are several.
+    pub input: usize,
+    /// The timestamp of the Kafka record; files have none.
+    pub recorded_at: Option<Millis>,
+}
+
+impl Origin {
+    /// A record of the only input.
+    #[must_use]
+    pub fn recorded(recorded_at: Option<Millis>) -> Self {
+        Self { input: 0, recorded_at }
+    }
+
+    /// Whether an event lies too far ahead of its record.
+    #[must_use]
+    pub fn is_future(self, occurred_at: Millis, settings: &TimeSettings) -> bool {
+        self.recorded_at.is_some_and(|recorded_at| occurred_at > recorded_at + settings.max_future_skew)
+    }
 }
 
 /// What became of an event offered to a partition.
@@ -146,9 +171,16 @@ impl Partition {
         debug_assert!(self.sweep.is_none(), "one sweep at a time");
         self.generation = generation;
         change.set_gates(&mut self.gates, self.watermark);
-        if !change.is_silent() && self.watermark.is_some() {
+        if !change.is_silent() && self.has_begun() {
             self.sweep = Some(Sweep { watermark: self.watermark, judged: None });
         }
+    }
+
+    /// Whether any event has come. Then there may be customers, even if one of several inputs has brought nothing, and there
+    /// is no watermark.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.watermark.is_some() || self.inputs.iter().any(Option::is_some)
     }
 
     /// Goes on with the sweep: adopts the next customers, at most `budget`. With it done, [`Partition::sweep`] is `None`.
@@ -245,8 +277,6 @@ impl Partition {
 
     /// Takes in an event and moves the watermark. The caller then drains.
     ///
-    /// `recorded_at` is the timestamp of the Kafka record; files have none.
-    ///
     /// # Errors
     /// If the store cannot be read.
     pub fn take<S: States>(
@@ -255,10 +285,10 @@ impl Partition {
         settings: &TimeSettings,
         states: &mut S,
         event: &Event<'_>,
-        recorded_at: Option<Millis>,
+        origin: Origin,
         out: &mut Judged,
     ) -> Result<Taken, S::Error> {
-        if recorded_at.is_some_and(|recorded_at| event.occurred_at > recorded_at + settings.max_future_skew) {
+        if origin.is_future(event.occurred_at, settings) {
             return Ok(Taken::Future);
         }
         let customer = states.customer(event.customer_id)?;
@@ -272,8 +302,9 @@ impl Partition {
             states.arm(at, event.customer_id);
         }
         if matches!(outcome, Outcome::Accepted | Outcome::Late) {
+            let recorded_at = origin.recorded_at;
             let reached = recorded_at.map_or(event.occurred_at, |recorded_at| event.occurred_at.min(recorded_at));
-            self.watermark = self.watermark.max(Some(reached - settings.max_out_of_orderness));
+            self.reach(origin.input, reached - settings.max_out_of_orderness);
         }
         Ok(Taken::Judged(outcome))
     }
@@ -310,8 +341,23 @@ impl Partition {
         Ok(Drained::More)
     }
 
+    /// Moves an input's watermark, never back, and with it the partition's: the smallest of all, once all have one.
+    fn reach(&mut self, input: usize, to: Millis) {
+        let smallest = match self.inputs.get_mut(input) {
+            None => Some(to),
+            Some(reached) => {
+                *reached = (*reached).max(Some(to));
+                self.inputs.iter().copied().min().flatten()
+            }
+        };
+        self.watermark = self.watermark.max(smallest);
+    }
+
     /// Moves the watermark by the wall clock or to the end of a backtest; never back. The caller then drains.
     pub fn advance(&mut self, to: Millis) {
+        for input in &mut self.inputs {
+            *input = (*input).max(Some(to));
+        }
         self.watermark = self.watermark.max(Some(to));
     }
 }

@@ -9,7 +9,7 @@ use crate::customer::Customer;
 use crate::engine::{Detail, Engine, Settings};
 use crate::event::{Catalog, Event, Record, RecordWriter, TypeId, stable_hash};
 use crate::expr::{Compare, Expr, Running};
-use crate::partition::{Drained, InForce, Partition, States, Swept, TimeSettings};
+use crate::partition::{Drained, InForce, Origin, Partition, States, Swept, TimeSettings};
 use crate::rule::{
     Aggregate, Let, LetSource, Presentation, Rule, RuleKey, RuleSet, Selected, Selector, Silence, Span, Subject, Window,
 };
@@ -158,7 +158,7 @@ impl Stage {
         self.taken += 1;
         let record = written(&mut writer, Catalog::type_id(name), &format!("e{}", self.taken));
         let (event, mut out) = (Event { customer_id, occurred_at: at, record }, Judged::default());
-        self.partition.take(rules, &settings, &mut self.states, &event, None, &mut out).unwrap();
+        self.partition.take(rules, &settings, &mut self.states, &event, Origin::default(), &mut out).unwrap();
         while self.partition.drain(rules, &mut self.states, 1, &mut out).unwrap() == Drained::More {}
         told(&out.transitions)
     }

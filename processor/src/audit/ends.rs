@@ -28,8 +28,8 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 pub struct Ends {
     /// Wall clock, when the journal's ends were taken.
     pub as_of: Millis,
-    /// What is kept of each partition of the events topic.
-    pub events: Vec<Range<Offset>>,
+    /// What is kept of each partition of each input topic.
+    pub events: Vec<Vec<Range<Offset>>>,
     pub journal: Vec<Range<Offset>>,
     pub alerts: Vec<Output>,
     pub dead_letters: Vec<Output>,
@@ -45,12 +45,12 @@ pub struct Output {
 }
 
 impl Ends {
-    /// Takes all ends. `patience` is how long an open transaction is waited for.
+    /// Takes all ends, of so many input topics too. `patience` is how long an open transaction is waited for.
     ///
     /// # Errors
     /// [`WorldError::Fatal`] if a topic is not there; [`WorldError::Transient`] if a broker does not answer, or a
     /// transaction stays open.
-    pub fn take<L: Logs>(logs: &mut L, patience: Duration) -> Result<Self, WorldError> {
+    pub fn take<L: Logs>(logs: &mut L, topics: usize, patience: Duration) -> Result<Self, WorldError> {
         let sure = |logs: &mut L, topic| -> Result<Vec<Offset>, WorldError> {
             let partitions = logs.partitions(topic)?;
             (0..partitions).map(|partition| Ok(logs.bounds(topic, partition)?.stable)).collect()
@@ -69,9 +69,13 @@ impl Ends {
         };
         let alerts = outputs(logs, Topic::Alerts, sure_alerts)?;
         let dead_letters = outputs(logs, Topic::DeadLetters, sure_letters)?;
-        let events = (0..logs.partitions(Topic::Events)?)
-            .map(|partition| logs.bounds(Topic::Events, partition).map(|found| found.first..found.stable))
-            .collect::<Result<Vec<_>, WorldError>>()?;
+        let mut inputs = |topic| -> Result<Vec<Range<Offset>>, WorldError> {
+            let partitions = logs.partitions(topic)?;
+            (0..partitions)
+                .map(|partition| logs.bounds(topic, partition).map(|found| found.first..found.stable))
+                .collect()
+        };
+        let events = (0..topics).map(|topic| inputs(Topic::Events(topic))).collect::<Result<_, _>>()?;
         Ok(Self { as_of, events, journal, alerts, dead_letters })
     }
 }

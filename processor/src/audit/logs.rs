@@ -7,12 +7,13 @@ use std::ops::Range;
 use tocsin_core::time::Millis;
 
 use crate::task::Events;
-use crate::task::world::{Offset, PartitionId, WorldError};
+use crate::task::world::{Offset, PartitionId, TopicId, WorldError};
 
 /// The topics of an application that an audit reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    Events,
+    /// An input topic.
+    Events(TopicId),
     Journal,
     Alerts,
     DeadLetters,

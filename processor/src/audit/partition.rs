@@ -17,9 +17,9 @@ use super::{AuditError, Bases};
 use crate::codec::alert::{AlertForm, PublishedAlert, alert_id};
 use crate::codec::journal::{JournalRecord, Position, Step};
 use crate::task::Shared;
-use crate::task::outbox::LETTER_OFFSET;
+use crate::task::outbox::{LETTER_OFFSET, LETTER_TOPIC};
 use crate::task::recount::{Recount, Recounted};
-use crate::task::world::{Offset, Outgoing, PartitionId};
+use crate::task::world::{Offset, Outgoing, PartitionId, Source};
 
 /// Events between two writes of the scrap.
 const WRITE_EVERY: u64 = 20_000;
@@ -59,7 +59,7 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
         let Some(start) = &plan.start else {
             if !plan.hidden.is_empty() {
                 self.windows[number].shut = true;
-                self.inputs[number] = 0..0;
+                self.inputs[number].fill(0..0);
             }
             return Ok(());
         };
@@ -78,7 +78,8 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
         })?;
         self.windows[number] = window(start, plan.is_cut, walk.committed);
         let is_all = plan.replayed.end == self.ends.journal[number].end;
-        self.inputs[number] = start.next()..if is_all { Offset::MAX } else { walk.recount.next() };
+        let judged = start.next().iter().zip(walk.recount.next());
+        self.inputs[number] = judged.map(|(from, to)| *from..if is_all { Offset::MAX } else { *to }).collect();
         Ok(())
     }
 
@@ -130,12 +131,15 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
 
     /// The offset up to which a record claims to have read, if the topic does not go so far.
     fn beyond_the_log(&self, partition: PartitionId, record: &JournalRecord) -> Option<Offset> {
-        let end = self.ends.events.get(partition as usize).map_or(0, |events| events.end);
-        let runs = record.steps.iter().filter_map(|step| match step {
-            Step::Run { to_offset, .. } => Some(*to_offset),
+        let end = |topic: &str| {
+            let events = self.shared.topic_id(topic).and_then(|topic| self.ends.events.get(topic));
+            events.and_then(|events| events.get(partition as usize)).map_or(0, |events| events.end)
+        };
+        let beyond = record.steps.iter().filter_map(|step| match step {
+            Step::Run { topic, to_offset } if *to_offset > end(topic) => Some(*to_offset),
             _ => None,
         });
-        runs.max().filter(|to| *to > end)
+        beyond.max()
     }
 
     fn judge_record(&mut self, place: Place<'_>, agrees: Result<(), String>) {
@@ -214,9 +218,12 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
     }
 
     fn compare_letter(&mut self, place: Place<'_>, letter: &Outgoing) -> Result<(), AuditError> {
-        let offset = letter.headers.iter().find(|(name, _)| *name == LETTER_OFFSET);
-        let offset = offset.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(-1);
-        let entries = self.letters.take(letter_key(place.partition, offset))?;
+        let header = |name| letter.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_slice());
+        let offset =
+            header(LETTER_OFFSET).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or(-1);
+        let topic = header(LETTER_TOPIC).and_then(|name| self.topic_id(name)).unwrap_or_default();
+        let source = Source { topic, partition: place.partition };
+        let entries = self.letters.take(letter_key(source, offset))?;
         if !place.judged {
             return Ok(());
         }
@@ -226,7 +233,9 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
         let is_hidden = entries.is_empty() && self.kept_letters.may_hide(None, place.record.committed_at);
         let counts = &mut self.report.partitions[place.partition as usize].counts.dead_letters;
         count(counts, found.standing, found.extra, is_hidden);
-        let of = format!("of the event at offset {offset}");
+        let of_topic =
+            if self.shared.merges() { format!(" of {}", self.shared.topic_name(topic)) } else { String::new() };
+        let of = format!("of the event at offset {offset}{of_topic}");
         if let Some(problem) = problem(found.standing, is_hidden) {
             self.find(finding(Subject::DeadLetter, problem, place, &entries, of.clone()));
         }

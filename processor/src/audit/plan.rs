@@ -15,15 +15,15 @@ pub struct Base {
     /// Of that journal record.
     pub journal_offset: Offset,
     pub journal_sequence: i64,
-    /// Next offset of the input.
-    pub next: Offset,
+    /// Next offset of each input topic.
+    pub next: Vec<Offset>,
 }
 
 /// Where a recomputation begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Before the first journal record, at this offset of the input.
-    Beginning(Offset),
+    /// Before the first journal record, at these offsets of the input topics.
+    Beginning(Vec<Offset>),
     Base(Base),
 }
 
@@ -73,10 +73,10 @@ pub struct Known<'a> {
     pub survey: &'a Survey,
     /// Journal offsets that are audited.
     pub journal: &'a Range<Offset>,
-    /// The first event that is kept.
-    pub events: Offset,
-    /// Name of the events topic.
-    pub topic: &'a str,
+    /// The first event that is kept, of each input topic.
+    pub events: &'a [Offset],
+    /// Names of the input topics.
+    pub topics: &'a [String],
 }
 
 impl Plan {
@@ -129,12 +129,12 @@ impl Plan {
 }
 
 impl Start {
-    /// Offset of the input at which it goes on.
+    /// Offset of each input topic at which it goes on.
     #[must_use]
-    pub fn next(&self) -> Offset {
+    pub fn next(&self) -> &[Offset] {
         match self {
-            Self::Beginning(next) => *next,
-            Self::Base(base) => base.next,
+            Self::Beginning(next) => next,
+            Self::Base(base) => &base.next,
         }
     }
 
@@ -147,12 +147,18 @@ impl Start {
     }
 }
 
+/// Where the journal begins in each input topic.
+fn begins(known: Known<'_>, first: &Link) -> Option<Vec<Offset>> {
+    known.topics.iter().map(|topic| first.from.next(topic)).collect()
+}
+
 /// Those from which the log goes on without a gap, in order.
 fn starts<'a>(known: Known<'a>, first: &'a Link, bases: &'a [Base]) -> impl Iterator<Item = Start> + 'a {
-    let beginning = first.from.next(known.topic).filter(|next| first.sequence == 1 && *next >= known.events);
+    let is_kept = move |next: &[Offset]| next.iter().zip(known.events).all(|(next, first)| next >= first);
+    let beginning = begins(known, first).filter(|next| first.sequence == 1 && is_kept(next));
     let goes_on = move |base: &&Base| {
         let journal_goes_on = base.journal_offset >= first.offset || base.journal_sequence + 1 == first.sequence;
-        journal_goes_on && base.next >= known.events && base.journal_offset < known.journal.end
+        journal_goes_on && is_kept(&base.next) && base.journal_offset < known.journal.end
     };
     beginning.map(Start::Beginning).into_iter().chain(bases.iter().filter(goes_on).cloned().map(Start::Base))
 }
@@ -160,18 +166,18 @@ fn starts<'a>(known: Known<'a>, first: &'a Link, bases: &'a [Base]) -> impl Iter
 /// Why a recomputation cannot begin at the beginning.
 fn why_not(known: Known<'_>, first: &Link) -> String {
     let at = super::report::instant(first.committed_at);
-    match first.from.next(known.topic) {
+    match begins(known, first) {
         _ if first.sequence != 1 => {
             format!(
                 "its journal begins at record number {}, committed at {at}: retention has taken those before",
                 first.sequence
             )
         }
-        None => format!("its journal is of another topic than `{}`", known.topic),
-        Some(next) if next < known.events => {
-            format!("its events from offset {next} to {} are gone", known.events)
-        }
-        Some(_) => "it was begun under other schemas or settings".to_owned(),
+        None => format!("its journal is of another topic than `{}`", known.topics.join("`, `")),
+        Some(next) => match next.iter().zip(known.events).find(|(next, first)| next < first) {
+            Some((next, first)) => format!("its events from offset {next} to {first} are gone"),
+            None => "it was begun under other schemas or settings".to_owned(),
+        },
     }
 }
 
@@ -202,12 +208,13 @@ mod tests {
 
     fn base(sequence: i64) -> Base {
         let name = format!("checkpoint {sequence}");
-        Base { name, journal_offset: 2 * sequence, journal_sequence: sequence, next: 10 * sequence }
+        Base { name, journal_offset: 2 * sequence, journal_sequence: sequence, next: vec![10 * sequence] }
     }
 
     fn plan(survey: &Survey, journal: Range<Offset>, events: Offset, bases: &[i64]) -> Plan {
         let bases: Vec<_> = bases.iter().map(|sequence| base(*sequence)).collect();
-        Plan::make(Known { survey, journal: &journal, events, topic: TOPIC }, &bases)
+        let topics = [TOPIC.to_owned()];
+        Plan::make(Known { survey, journal: &journal, events: &[events], topics: &topics }, &bases)
     }
 
     fn check(plan: &Plan, start: &Start, replayed: Range<Offset>, judged: Range<Offset>, hidden: &[&str]) {
@@ -220,7 +227,7 @@ mod tests {
 
     #[test]
     fn it_begins_at_the_beginning_if_that_is_there() {
-        check(&plan(&survey(1, 9), 0..20, 0, &[4]), &Start::Beginning(0), 0..20, 2..20, &[]);
+        check(&plan(&survey(1, 9), 0..20, 0, &[4]), &Start::Beginning(vec![0]), 0..20, 2..20, &[]);
         assert_eq!(plan(&Survey::default(), 0..0, 0, &[]), Plan::default());
         assert_eq!(plan(&Survey::default(), 5..5, 0, &[]).hidden.len(), 1);
     }
@@ -231,7 +238,7 @@ mod tests {
         (survey.span, survey.beyond) = ((Some(12), Some(16)), Some(18));
         let all = [2, 4, 5, 6];
         check(&plan(&survey, 0..20, 0, &all), &Start::Base(base(5)), 11..18, 12..16, &[]);
-        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(0), 0..18, 12..16, &[]);
+        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(vec![0]), 0..18, 12..16, &[]);
         // A span in which nothing was committed.
         survey.span = (Some(12), Some(12));
         check(&plan(&survey, 0..20, 0, &all), &Start::Base(base(5)), 11..18, 12..12, &[]);
@@ -261,13 +268,13 @@ mod tests {
         (survey.first_foreign, survey.own_from) = (Some(2), Some(8));
         check(&plan(&survey, 0..20, 0, &[2, 3, 5]), &Start::Base(base(5)), 11..20, 11..20, &["other schemas"]);
         let nothing = plan(&survey, 0..20, 0, &[2]);
-        check(&nothing, &Start::Beginning(0), 0..2, 2..2, &["goes on at offset 2"]);
+        check(&nothing, &Start::Beginning(vec![0]), 0..2, 2..2, &["goes on at offset 2"]);
         (survey.first_foreign, survey.own_from) = (Some(8), None);
         let cut = plan(&survey, 0..20, 0, &[2]);
-        check(&cut, &Start::Beginning(0), 0..8, 2..8, &["goes on at offset 8"]);
+        check(&cut, &Start::Beginning(vec![0]), 0..8, 2..8, &["goes on at offset 8"]);
         assert!(cut.is_cut);
         // What is not asked for does not matter.
         (survey.span, survey.beyond) = ((Some(4), Some(6)), Some(8));
-        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(0), 0..8, 4..6, &[]);
+        check(&plan(&survey, 0..20, 0, &[]), &Start::Beginning(vec![0]), 0..8, 4..6, &[]);
     }
 }

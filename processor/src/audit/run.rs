@@ -16,7 +16,7 @@ use crate::codec::alert::{AlertForm, PublishedAlert, digest};
 use crate::codec::journal::JournalRecord;
 use crate::partitioner::Partitioner;
 use crate::task::outbox::{LETTER_OFFSET, LETTER_PARTITION, LETTER_TOPIC};
-use crate::task::world::{Input, Offset, PartitionId, WorldError};
+use crate::task::world::{Input, Offset, PartitionId, Source, TopicId, WorldError};
 use crate::task::{Events, Shared};
 
 /// Offsets read between two looks at whether to go on.
@@ -72,8 +72,8 @@ pub(super) struct Audit<'a, L, B: Bases> {
     pub kept_letters: Retained,
     /// What is explained of each partition.
     pub windows: Vec<Window>,
-    /// The events of each partition that were judged again.
-    pub inputs: Vec<Range<Offset>>,
+    /// The events of each partition that were judged again, by topic.
+    pub inputs: Vec<Vec<Range<Offset>>>,
     pub report: Report,
 }
 
@@ -127,13 +127,13 @@ pub(super) struct Counted<'c, 'a, L> {
 impl<L: Logs> Events for Counted<'_, '_, L> {
     fn again(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
         let Self { logs, meter, events } = self;
-        logs.again(partition, from, to, &mut |input| {
+        logs.again(source, from, to, &mut |input| {
             *events += 1;
             meter.count_event();
             each(input);
@@ -178,7 +178,7 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             kept_alerts: kept(&ends.alerts),
             kept_letters: kept(&ends.dead_letters),
             windows: vec![Window::default(); ends.journal.len()],
-            inputs: vec![0..Offset::MAX; ends.journal.len()],
+            inputs: vec![vec![0..Offset::MAX; shared.topics.len()]; ends.journal.len()],
             report,
         })
     }
@@ -233,12 +233,14 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             let partition = partition as PartitionId;
             let survey = self.survey_partition(partition, journal)?;
             let bases = self.bases.list(partition)?;
-            let events = self.ends.events.get(partition as usize).map_or(0, |events| events.start);
-            let topic = self.shared.topic.as_str();
-            let known = Known { survey: &survey, journal, events, topic };
-            let plan = Plan::make(known, &bases);
+            let first = |topic: &Vec<Range<Offset>>| topic.get(partition as usize).map_or(0, |events| events.start);
+            let events: Vec<_> = self.ends.events.iter().map(first).collect();
+            let topics = &self.shared.topics;
+            let plan = Plan::make(Known { survey: &survey, journal, events: &events, topics }, &bases);
             if let (Some(start), Some(last)) = (&plan.start, &survey.last) {
-                self.meter.expect(last.to.next(topic).unwrap_or(0) - start.next());
+                for (topic, start) in topics.iter().zip(start.next()) {
+                    self.meter.expect(last.to.next(topic).unwrap_or(0) - start);
+                }
             }
             plans.push(plan);
         }
@@ -322,12 +324,11 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             self.read(Topic::DeadLetters, number, output.first..output.end, |audit, offset, record| {
                 audit.report.dead_letters_topic.read += 1;
                 audit.kept_letters.partitions[partition].oldest.get_or_insert(record.timestamp.unwrap_or(Millis::MAX));
-                match (record.origin(), record.header(LETTER_TOPIC)) {
-                    (_, Some(topic)) if topic != audit.shared.topic.as_bytes() => {
-                        audit.report.dead_letters_topic.of_others += 1;
-                    }
-                    (Some((home, of)), Some(_)) => audit.letters.add(&Entry {
-                        key: letter_key(home, of),
+                let topic = record.header(LETTER_TOPIC).map(|name| audit.topic_id(name));
+                match (record.origin(), topic) {
+                    (_, Some(None)) => audit.report.dead_letters_topic.of_others += 1,
+                    (Some((home, of)), Some(Some(topic))) => audit.letters.add(&Entry {
+                        key: letter_key(Source { topic, partition: home }, of),
                         partition: number,
                         offset,
                         form: AlertForm::Json,
@@ -341,6 +342,11 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
             })?;
         }
         Ok(self.letters.flush()?)
+    }
+
+    /// The input topic of this name.
+    pub fn topic_id(&self, name: &[u8]) -> Option<TopicId> {
+        self.shared.topic_id(std::str::from_utf8(name).ok()?)
     }
 
     /// A record of an output topic is none that this program publishes.
@@ -378,7 +384,9 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
     fn leftover_letters(&mut self) -> Result<(), AuditError> {
         for entry in self.unexplained(Subject::DeadLetter)? {
             let (home, offset) = (entry.home.unwrap_or(-1), entry.key.sequence);
-            let what = format!("the event at offset {offset} of partition {home} was never refused");
+            let topic = letter_topic(entry.key);
+            let topic = if self.shared.merges() { format!(" of {}", self.shared.topic_name(topic)) } else { String::new() };
+            let what = format!("the event at offset {offset} of partition {home}{topic} was never refused");
             let at = (entry.partition, entry.offset);
             self.find(output_finding(Subject::DeadLetter, Problem::Unexplained, &what, at));
         }
@@ -393,8 +401,10 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         let (windows, inputs) = (&self.windows, &self.inputs);
         let of_partition = |home: usize| Some(*windows.get(home)?);
         // A dead letter says of which event it is, so no clock is asked.
-        let of_event =
-            |home: usize, event| Some(Window { shut: !inputs.get(home)?.contains(&event), ..Window::default() });
+        let of_event = |home: usize, key: Key| {
+            let judged = inputs.get(home)?.get(letter_topic(key))?;
+            Some(Window { shut: !judged.contains(&key.sequence), ..Window::default() })
+        };
         let (index, outputs, report) = match subject {
             Subject::DeadLetter => (&mut self.letters, &self.ends.dead_letters, &mut self.report.dead_letters_topic),
             _ => (&mut self.alerts, &self.ends.alerts, &mut self.report.alerts_topic),
@@ -402,7 +412,7 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         let mut first = Vec::new();
         index.rest(|entry| {
             let window = entry.home.and_then(|home| match subject {
-                Subject::DeadLetter => of_event(home as usize, entry.key.sequence),
+                Subject::DeadLetter => of_event(home as usize, entry.key),
                 _ => of_partition(home as usize),
             });
             let sure = outputs.get(entry.partition as usize).map_or(0, |output| output.sure);
@@ -475,8 +485,14 @@ impl Owned {
     }
 }
 
-pub(super) fn letter_key(partition: PartitionId, offset: Offset) -> Key {
-    Key { id: partition as u128, sequence: offset }
+pub(super) fn letter_key(source: Source, offset: Offset) -> Key {
+    let Source { topic, partition } = source;
+    Key { id: (topic as u128) << 32 | u128::from(partition as u32), sequence: offset }
+}
+
+/// The topic of a dead letter's key.
+fn letter_topic(key: Key) -> TopicId {
+    (key.id >> 32) as TopicId
 }
 
 /// What two equal dead letters have in common.

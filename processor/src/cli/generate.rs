@@ -180,6 +180,10 @@ fn into_file(args: &GenerateArgs, load: &mut Load, bar: &ProgressBar) -> anyhow:
 
 fn into_kafka(args: &GenerateArgs, load: &mut Load, bar: &ProgressBar) -> anyhow::Result<bool> {
     let config = args.config.for_tool_with(&[("--topic", "topics.events", &args.topic)])?;
+    if config.topics.events.len() > 1 {
+        let what = format!("`topics.events` has {} topics", config.topics.events.len());
+        return Err(Failure::unusable(what).hint("say with --topic which of them the events go to").into());
+    }
     let settings = service::kafka_settings(&config, 0);
     let replication = config.topics.replication.map(|replication| replication as i32);
     let new = NewTopics { partitions: config.topics.partitions as i32, replication };

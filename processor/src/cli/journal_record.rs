@@ -136,6 +136,7 @@ mod tests {
     use super::*;
 
     const AT: Input<'static> = Input {
+        topic: 0,
         partition: 3,
         offset: 12,
         timestamp: Some(1_000),

@@ -122,7 +122,7 @@ fn checkpoints(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Option
 /// The stores: a directory for each partition, below the state directory.
 #[cfg(feature = "rocksdb")]
 fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<Metrics>) -> anyhow::Result<DiskStores> {
-    let folder = config.application_dir().join(&config.topics.events);
+    let folder = config.application_dir().join(config.topics.first_input());
     std::fs::create_dir_all(&folder).map_err(|error| {
         let what = format!("the state directory {} cannot be made", folder.display());
         Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
@@ -130,7 +130,7 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
     // The other half of the budget is for decoded customers.
     let shared = RocksOptions::new((config.memory_budget / 3) as usize);
     let stores =
-        DiskStores::new(folder, &config.application, &config.topics.events, shared, checkpoints, metrics.clone());
+        DiskStores::new(folder, &config.application, config.topics.first_input(), shared, checkpoints, metrics.clone());
     if config.checkpoint.prefetch {
         // Twice for each checkpoint that others take.
         stores.prefetch(Duration::from_millis((config.checkpoint.interval / 2) as u64));

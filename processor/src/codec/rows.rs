@@ -467,6 +467,8 @@ pub struct Position {
     /// Next offset of each input topic.
     pub inputs: Vec<(Box<str>, i64)>,
     pub watermark: Option<Millis>,
+    /// Those of the input topics, if there are several.
+    pub watermarks: Vec<Option<Millis>>,
     /// The last timer taken: no timer at or before it is left.
     pub drained: Option<(Millis, Box<str>)>,
     /// Whether timers at or before the watermark are left to judge.
@@ -489,6 +491,8 @@ pub struct Position {
 
 const HAS_SWEEP: u8 = 1;
 const HAS_GATES: u8 = 1 << 1;
+const HAS_WATERMARKS: u8 = 1 << 2;
+const POSITION_FLAGS: u8 = HAS_SWEEP | HAS_GATES | HAS_WATERMARKS;
 
 /// Key of the position's row.
 pub const POSITION_KEY: &[u8] = b"position";
@@ -512,7 +516,11 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     varint::put_signed(&mut out, position.journal_offset);
     varint::put_signed(&mut out, position.journal_sequence);
     varint::put_signed(&mut out, position.generation);
-    out.push(flag(position.sweep.is_some(), HAS_SWEEP) | flag(!position.gates.is_empty(), HAS_GATES));
+    out.push(
+        flag(position.sweep.is_some(), HAS_SWEEP)
+            | flag(!position.gates.is_empty(), HAS_GATES)
+            | flag(!position.watermarks.is_empty(), HAS_WATERMARKS),
+    );
     if let Some(sweep) = &position.sweep {
         put_instant(&mut out, sweep.watermark);
         varint::put_bytes(&mut out, sweep.judged.as_deref().unwrap_or_default().as_bytes());
@@ -523,6 +531,12 @@ pub fn write_position(position: &Position) -> Vec<u8> {
     for (rule, gate) in &position.gates {
         out.extend_from_slice(&rule.0.to_le_bytes());
         varint::put_signed(&mut out, *gate);
+    }
+    if !position.watermarks.is_empty() {
+        varint::put(&mut out, position.watermarks.len() as u64);
+    }
+    for watermark in &position.watermarks {
+        put_instant(&mut out, *watermark);
     }
     varint::put_bytes(&mut out, position.rules.as_bytes());
     out.extend_from_slice(&position.context.to_le_bytes());
@@ -551,7 +565,7 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     position.journal_offset = reader.signed()?;
     position.journal_sequence = reader.signed()?;
     position.generation = reader.signed()?;
-    let flags = reader.byte().filter(|flags| flags & !(HAS_SWEEP | HAS_GATES) == 0)?;
+    let flags = reader.byte().filter(|flags| flags & !POSITION_FLAGS == 0)?;
     if flags & HAS_SWEEP != 0 {
         let watermark = read_instant(&mut reader)?;
         let judged = Some(reader.text()?).filter(|judged| !judged.is_empty()).map(Into::into);
@@ -560,6 +574,11 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     if flags & HAS_GATES != 0 {
         for _ in 0..reader.unsigned()? {
             position.gates.push((RuleKey(u32::from_le_bytes(reader.array()?)), reader.signed()?));
+        }
+    }
+    if flags & HAS_WATERMARKS != 0 {
+        for _ in 0..reader.unsigned()? {
+            position.watermarks.push(read_instant(&mut reader)?);
         }
     }
     position.rules = reader.text()?.into();

@@ -29,13 +29,12 @@ pub fn consistency(config: &Config, reader: &mut Reader<'_>) {
 fn topics(config: &Config, reader: &mut Reader<'_>) {
     let topics = &config.topics;
     let mut seen = BTreeMap::new();
-    for (key, name) in [
-        ("topics.events", &topics.events),
+    for (key, name) in topics.events.iter().map(|name| ("topics.events", name)).chain([
         ("topics.alerts", &topics.alerts),
         ("topics.dead_letters", &topics.dead_letters),
         ("topics.journal", &topics.journal),
         ("topics.rules", &topics.rules),
-    ] {
+    ]) {
         if let Some(other) = seen.insert(name, key) {
             let what = format!("`{name}` is the topic of {other} as well");
             reader.refuse(key, Refusal::new(what, "give each its own topic"));

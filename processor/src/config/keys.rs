@@ -107,7 +107,9 @@ pub const KEYS: &[Key] = &[
     key(
         "topics.events",
         Text("events"),
-        "The topic with all events, keyed by customer_id (a name, or a list of one name).",
+        "The topic with all events, keyed by customer_id; or a list of topics that have them between them, with as many\n\
+         partitions each and the same partitioner. Of a customer the events of all of them are judged in the order of their\n\
+         times (see time.merge_wait). The list stays as it is for as long as the application lives.",
     ),
     key("topics.alerts", Text("alerts"), "Where alerts go, keyed by customer_id."),
     key("topics.dead_letters", Text("dead-letters"), "Where events go that cannot be read."),
@@ -147,6 +149,12 @@ pub const KEYS: &[Key] = &[
         "time.feed_timeout",
         Text("off"),
         "Input that is silent this long counts as broken and does not follow the wall clock (duration), or off.",
+    ),
+    key(
+        "time.merge_wait",
+        Text("5s"),
+        "With several topics of events: how long the events of one wait for those of another that may be older, while\n\
+         that one brings nothing and is not known to be at its end (duration).",
     ),
     key("time.timezone", Text("UTC"), "Time zone of date rules that name none (IANA name, such as Asia/Shanghai)."),
     key("commit.interval", Text("100ms"), "The longest a finished event waits for its transaction (duration)."),

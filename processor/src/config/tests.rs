@@ -165,10 +165,11 @@ fn wrong_values_are_refused_with_what_to_write() {
             "topics.alerts: `my alerts` is not a name that Kafka takes | write up to 200 letters (a to z), digits, \
              `.`, `_` and `-`",
         ),
+        ("topics: {events: [a, b, a]}", "topics.events: `a` is given twice | give each topic once"),
         (
-            "topics: {events: [a, b]}",
-            "topics.events: 2 topics are given; events of one customer in two topics have no order | \
-             give one topic that holds all event types, keyed by customer_id",
+            "topics: {events: [a, b c]}",
+            "topics.events: `b c` is not a name that Kafka takes | write up to 200 letters (a to z), digits, \
+             `.`, `_` and `-`",
         ),
         (
             "checkpoint: {url: /var/lib/checkpoints}",
@@ -204,6 +205,7 @@ fn settings_that_contradict_each_other_are_refused() {
             "kafka.properties.heartbeat.interval.ms: is not shorter",
         ),
         ("topics: {rules: tocsin.journal}", "topics.rules: `tocsin.journal` is the topic of topics.journal as well"),
+        ("topics: {events: [a, b], alerts: b}", "topics.alerts: `b` is the topic of topics.events as well"),
         ("topics: {alerts: events}", "topics.alerts: `events` is the topic of topics.events as well"),
         ("memory_budget: 100MB\nworkers: 2", "memory_budget: 100000000 bytes are too few for 2 worker(s)"),
     ] {
@@ -364,7 +366,7 @@ fn the_example_file_is_usable() {
     let example = include_str!("../../../deploy/tocsin.yaml");
     let config = given(example, &[], &[]).config().unwrap();
     assert_eq!(config.time.max_out_of_orderness, MINUTE);
-    assert_eq!(config.topics.events, "customer-events");
+    assert_eq!(config.topics.events, ["customer-events"]);
 }
 
 #[test]

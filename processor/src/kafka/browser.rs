@@ -142,5 +142,5 @@ impl Browser {
 
 fn input(record: Record<'_>) -> Input<'_> {
     let Record { partition, offset, timestamp, key, payload, .. } = record;
-    Input { partition, offset, timestamp, key, payload, headers: Headers::default() }
+    Input { topic: 0, partition, offset, timestamp, key, payload, headers: Headers::default() }
 }

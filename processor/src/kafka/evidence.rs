@@ -16,7 +16,7 @@ use super::settings::KafkaSettings;
 use crate::audit::{Bounds, Logs, Seen, Topic};
 use crate::task::Events;
 use crate::task::headers::Headers;
-use crate::task::world::{Input, Offset, PartitionId, WorldError};
+use crate::task::world::{Input, Offset, PartitionId, Source, WorldError};
 
 /// How long brokers may be away.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -27,8 +27,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Evidence {
     browser: Browser,
-    /// Events have a reader of their own: they are read in turns with the journal.
-    events: Reader,
+    /// Input topics have readers of their own: they are read in turns with the journal, and each other.
+    inputs: Vec<Reader>,
     others: Reader,
     edges: Edges,
     settings: KafkaSettings,
@@ -42,7 +42,7 @@ impl Evidence {
     pub fn new(settings: &KafkaSettings) -> Result<Self, WorldError> {
         Ok(Self {
             browser: Browser::new(settings)?,
-            events: Reader::new(settings)?,
+            inputs: settings.input_topics().map(|_| Reader::new(settings)).collect::<Result<_, _>>()?,
             others: Reader::new(settings)?,
             edges: Edges::new(settings)?,
             settings: settings.clone(),
@@ -52,7 +52,7 @@ impl Evidence {
 
 fn name(settings: &KafkaSettings, topic: Topic) -> &str {
     match topic {
-        Topic::Events => &settings.events_topic,
+        Topic::Events(topic) => settings.input_topic(topic),
         Topic::Journal => &settings.journal_topic,
         Topic::Alerts => &settings.alerts_topic,
         Topic::DeadLetters => &settings.dead_letters_topic,
@@ -91,7 +91,8 @@ impl Logs for Evidence {
         within: Range<Offset>,
         each: &mut dyn FnMut(Seen<'_>),
     ) -> Result<(), WorldError> {
-        let reader = if topic == Topic::Events { &mut self.events } else { &mut self.others };
+        let input = if let Topic::Events(topic) = topic { self.inputs.get_mut(topic) } else { None };
+        let reader = input.unwrap_or(&mut self.others);
         let stretch = Stretch { topic: name(&self.settings, topic), partition, from: within.start, to: within.end };
         read(reader, &self.edges, stretch, &mut |record| {
             let Record { offset, timestamp, key, payload, headers, .. } = record;
@@ -105,17 +106,18 @@ impl Logs for Evidence {
 impl Events for Evidence {
     fn again(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
-        let stretch = Stretch { topic: &self.settings.events_topic, partition, from, to };
+        let Source { topic, partition } = source;
+        let stretch = Stretch { topic: self.settings.input_topic(topic), partition, from, to };
         let mut packed = Vec::new();
-        read(&mut self.events, &self.edges, stretch, &mut |record| {
+        read(self.inputs.get_mut(topic).unwrap_or(&mut self.others), &self.edges, stretch, &mut |record| {
             let Record { offset, timestamp, key, payload, headers, .. } = record;
             let headers = Headers::pack(headers.iter(), &mut packed);
-            each(Input { partition, offset, timestamp, key, payload, headers });
+            each(Input { topic, partition, offset, timestamp, key, payload, headers });
         })
     }
 }

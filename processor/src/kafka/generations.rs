@@ -158,7 +158,11 @@ mod tests {
     fn read(key: Option<&str>, payload: Option<&str>, due: i64) -> Result<PublishedGeneration, String> {
         let (key, payload) = (key.map(str::as_bytes), payload.map(str::as_bytes));
         let headers = crate::task::headers::Headers::default();
-        generation_of("care.rules", Input { partition: 0, offset: 7, timestamp: None, key, payload, headers }, due)
+        generation_of(
+            "care.rules",
+            Input { topic: 0, partition: 0, offset: 7, timestamp: None, key, payload, headers },
+            due,
+        )
     }
 
     #[test]

@@ -20,13 +20,15 @@ use super::native::{BatchConsumer, Item};
 use super::publisher::Member;
 use super::settings::KafkaSettings;
 use crate::task::headers::Headers;
-use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, WorldError};
+use crate::task::world::{Arrival, Input, Offset, PartitionId, Rebalance, Source, WorldError};
 
+mod apart;
 pub(super) mod assignment;
 mod context;
 mod rebalance;
 pub(super) mod standing;
 
+use apart::Companions;
 use assignment::Assignment;
 use context::GroupContext;
 
@@ -38,6 +40,8 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Group {
     client: BatchConsumer<GroupContext>,
     topic: String,
+    /// The further input topics, if there are any.
+    companions: Option<Companions>,
     /// The name of a static member, whose assignment the group keeps while it is away.
     instance: Option<String>,
     request_timeout: Duration,
@@ -65,6 +69,7 @@ impl Group {
         Ok(Self {
             client,
             topic: settings.events_topic.clone(),
+            companions: Companions::new(settings)?,
             instance: settings.group_instance_id.clone(),
             request_timeout: settings.request_timeout,
             committed_patience: SHORT_PATIENCE,
@@ -83,6 +88,7 @@ impl Group {
         &mut self,
         max: usize,
         wait: Duration,
+        wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         self.join()?;
@@ -96,8 +102,10 @@ impl Group {
                 assigned @ Rebalance::Assigned(_) => assigned,
             }));
         }
-        if self.assignment.any_runs() {
-            self.read(max, wait, each)?;
+        match wanted {
+            _ if !self.assignment.any_runs() => {}
+            Some(wanted) if self.companions.is_some() => self.read_apart(max, wait, wanted, each)?,
+            _ => self.read(max, wait, each)?,
         }
         Ok(None)
     }
@@ -117,11 +125,17 @@ impl Group {
     }
 
     /// Reads partitions from these offsets on; what was fetched before does not arrive any more.
-    pub fn start(&mut self, starts: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
-        let starts: Vec<_> =
-            starts.iter().copied().filter(|(partition, _)| self.assignment.can_start(*partition)).collect();
+    pub fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError> {
+        let can_start = |partition: &PartitionId| self.assignment.can_start(*partition);
+        let offsets = partitions.iter().filter(|(partition, _)| can_start(partition));
+        let starts: Vec<_> = offsets.clone().filter_map(|(partition, all)| Some((*partition, *all.first()?))).collect();
         if starts.is_empty() {
             return Ok(());
+        }
+        if let Some(companions) = &mut self.companions {
+            for (partition, offsets) in offsets {
+                companions.start(*partition, offsets.get(1..).unwrap_or_default())?;
+            }
         }
         let partitions: Vec<_> = starts.iter().map(|(partition, _)| *partition).collect();
         // Else what runs would go on being fetched while it is sought.
@@ -140,6 +154,9 @@ impl Group {
     /// Stops what runs: it must be restored, and is told as assigned again.
     pub fn hold(&mut self) {
         let running = self.assignment.hold();
+        if let Some(companions) = &mut self.companions {
+            companions.stop(&running);
+        }
         if let Err(error) = self.pause(&running) {
             // What does not run is not handed out, paused or not.
             tracing::debug!(%error, "partitions are fetched on");
@@ -151,6 +168,9 @@ impl Group {
         for partition in partitions {
             self.assignment.released(*partition);
         }
+        if let Some(companions) = &mut self.companions {
+            companions.stop(partitions);
+        }
         if self.leaving.is_none() {
             return self.pause(partitions);
         }
@@ -161,17 +181,17 @@ impl Group {
     ///
     /// # Errors
     /// [`WorldError::Pending`] while a transaction with an offset of this partition is open.
-    pub fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+    pub fn committed(&mut self, topic: &str, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
         self.keep_alive()?;
         let patience = self.committed_patience;
-        let answer = self.ask_committed(partition, patience);
+        let answer = self.ask_committed(topic, partition, patience);
         // A slow broker is given more time with each question; a quick one is asked again soon.
         self.committed_patience = match answer {
             Ok(_) => SHORT_PATIENCE,
             Err(_) => (patience * 2).min(self.request_timeout),
         };
         answer.map_err(|error| {
-            let what = format!("the group's offset of {} {partition} is not known", self.topic);
+            let what = format!("the group's offset of {topic} {partition} is not known");
             match errors::asking(&what, &error) {
                 WorldError::Transient(message) => WorldError::Pending(format!(
                     "{message}: a transaction with it is open, or the group's coordinator is gone"
@@ -181,9 +201,16 @@ impl Group {
         })
     }
 
-    fn ask_committed(&self, partition: PartitionId, patience: Duration) -> Result<Option<Offset>, KafkaError> {
-        let answer = self.consumer().committed_offsets(self.list(&[partition]), patience)?;
-        let Some(element) = answer.find_partition(&self.topic, partition) else { return Ok(None) };
+    fn ask_committed(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        patience: Duration,
+    ) -> Result<Option<Offset>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, partition);
+        let answer = self.consumer().committed_offsets(list, patience)?;
+        let Some(element) = answer.find_partition(topic, partition) else { return Ok(None) };
         element.error()?;
         Ok(match element.offset() {
             Position::Offset(offset) => Some(offset),
@@ -218,6 +245,7 @@ impl Group {
                 Item::Record(record) => {
                     self.assignment.advance(record.partition, record.offset + 1);
                     each(Arrival::Record(Input {
+                        topic: 0,
                         partition: record.partition,
                         offset: record.offset,
                         timestamp: record.timestamp,
@@ -228,7 +256,7 @@ impl Group {
                 }
                 Item::End { partition, offset } => {
                     self.assignment.advance(partition, offset);
-                    each(Arrival::End { partition, offset });
+                    each(Arrival::End { topic: 0, partition, offset, is_all: false });
                 }
                 Item::Failed { partition, code, message } if errors::is_passing(code) => {
                     tracing::warn!(partition, "{message}");

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "librdkafka's batch reads and member ids are reachable through its C interface only")]
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use tocsin_core::time::Millis;
 
-use crate::task::world::{Offset, PartitionId};
+use crate::task::world::{Offset, PartitionId, Source};
 
 /// Most records of one batch, whatever was asked for: each takes 8 bytes of the buffer.
 const LARGEST_BATCH: usize = 100_000;
@@ -102,15 +103,16 @@ pub(super) struct BatchConsumer<C: ConsumerContext> {
     // client goes. Partitions may still point at the queue then; librdkafka counts that and drops what they send.
     batch: Batch,
     queue: Queue,
+    /// Queues of single partitions, for who reads them one by one.
+    apart: BTreeMap<Source, Queue>,
     consumer: BaseConsumer<C>,
 }
 
 impl<C: ConsumerContext> BatchConsumer<C> {
     /// `None` if librdkafka has no memory for a queue.
     pub fn new(consumer: BaseConsumer<C>) -> Option<Self> {
-        // SAFETY: the client lives as long as `consumer`, which outlives the queue by the order of the fields.
-        let queue = NonNull::new(unsafe { sys::rd_kafka_queue_new(consumer.client().native_ptr()) })?;
-        Some(Self { batch: Batch::default(), queue: Queue(queue), consumer })
+        let queue = new_queue(&consumer)?;
+        Some(Self { batch: Batch::default(), queue, apart: BTreeMap::new(), consumer })
     }
 
     pub fn consumer(&self) -> &BaseConsumer<C> {
@@ -119,6 +121,28 @@ impl<C: ConsumerContext> BatchConsumer<C> {
 
     /// Has a partition's records come through this queue from now on. Call it before the partition is assigned.
     pub fn forward(&self, topic: &str, partition: PartitionId) -> bool {
+        self.forward_to(topic, partition, &self.queue)
+    }
+
+    /// The same, but through a new queue of its own; what an earlier one still has is dropped.
+    pub fn set_apart(&mut self, topic: &str, source: Source) -> bool {
+        let Some(queue) = new_queue(&self.consumer) else { return false };
+        let is_done = self.forward_to(topic, source.partition, &queue);
+        self.apart.insert(source, queue);
+        is_done
+    }
+
+    /// Forwards a partition once more to the queue of its own.
+    pub fn set_apart_again(&self, topic: &str, source: Source) -> bool {
+        self.apart.get(&source).is_some_and(|queue| self.forward_to(topic, source.partition, queue))
+    }
+
+    /// Drops the queue of a partition.
+    pub fn drop_apart(&mut self, source: Source) {
+        self.apart.remove(&source);
+    }
+
+    fn forward_to(&self, topic: &str, partition: PartitionId, queue: &Queue) -> bool {
         let Ok(topic) = CString::new(topic) else { return false };
         let client = self.consumer.client().native_ptr();
         // SAFETY: `client` is alive, and `topic` is terminated and outlives the call.
@@ -128,7 +152,7 @@ impl<C: ConsumerContext> BatchConsumer<C> {
         }
         // SAFETY: both queues are alive. Destroying `source` gives back this handle only; the forwarding stays.
         unsafe {
-            sys::rd_kafka_queue_forward(source, self.queue.0.as_ptr());
+            sys::rd_kafka_queue_forward(source, queue.0.as_ptr());
             sys::rd_kafka_queue_destroy(source);
         }
         true
@@ -148,6 +172,29 @@ impl<C: ConsumerContext> BatchConsumer<C> {
             }
         }
         count
+    }
+
+    /// As [`Self::fill`], from the queue of one partition.
+    pub fn fill_apart(&mut self, source: Source, max: usize, wait: Duration) -> usize {
+        let Some(queue) = self.apart.get(&source) else {
+            self.batch.clear();
+            return 0;
+        };
+        let max = max.clamp(1, LARGEST_BATCH);
+        let count = self.batch.read(queue, max, Duration::ZERO);
+        if count > 0 || wait.is_zero() { count } else { self.batch.read(queue, 1, wait) }
+    }
+
+    /// The high watermark of a partition, as the broker told it with its last answer to a fetch.
+    pub fn end_seen(&self, topic: &str, partition: PartitionId) -> Option<Offset> {
+        let topic = CString::new(topic).ok()?;
+        let (mut first, mut end) = (-1, -1);
+        // SAFETY: the client is alive; `topic` is terminated and outlives the call, as do the two places.
+        let code = unsafe {
+            let client = self.consumer.client().native_ptr();
+            sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &raw mut first, &raw mut end)
+        };
+        Some(end).filter(|end| code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && *end >= 0)
     }
 
     /// The next item of the batch.
@@ -183,6 +230,12 @@ impl<C: ConsumerContext> BatchConsumer<C> {
             Membership { generation, member }
         }
     }
+}
+
+/// A queue that outlives nothing: it must be dropped before the consumer.
+fn new_queue<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Queue> {
+    // SAFETY: the client is alive, and by the order of fields in [`BatchConsumer`] it outlives the queue.
+    NonNull::new(unsafe { sys::rd_kafka_queue_new(consumer.client().native_ptr()) }).map(Queue)
 }
 
 /// A handle of a queue, given back when it is dropped.

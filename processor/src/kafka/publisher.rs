@@ -120,7 +120,7 @@ impl<M: Maker> Publisher<M> {
     {
         let started = producer.now().steady;
         loop {
-            let partitions = transaction.offsets.iter().map(|(partition, _)| *partition);
+            let partitions = transaction.offsets.iter().map(|(source, _)| source.partition);
             let (metadata, generation) = group.standing(partitions).map_err(Ended::Sound)?;
             let attempt = Attempt::new(producer, &self.settings);
             match attempt.publish(transaction, &metadata) {

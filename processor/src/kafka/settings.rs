@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-use crate::task::world::WorldError;
+use crate::task::world::{TopicId, WorldError};
 
 /// Where Kafka is, who we are, and which topics are ours.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,7 +24,10 @@ pub struct KafkaSettings {
     pub transactional_id: String,
     /// Set: static membership; the partitions wait for a restart within `session_timeout`.
     pub group_instance_id: Option<String>,
+    /// The input topic that the group subscribes to.
     pub events_topic: String,
+    /// Input topics whose partitions are read with those of the first.
+    pub further_topics: Vec<String>,
     pub alerts_topic: String,
     pub dead_letters_topic: String,
     pub journal_topic: String,
@@ -48,6 +51,7 @@ impl KafkaSettings {
             transactional_id: format!("{application}-{instance}-{worker}"),
             group_instance_id: None,
             events_topic: "events".to_owned(),
+            further_topics: Vec::new(),
             alerts_topic: "alerts".to_owned(),
             dead_letters_topic: "dead-letters".to_owned(),
             journal_topic: format!("{application}.journal"),
@@ -68,7 +72,7 @@ impl KafkaSettings {
                 return Err(fatal(format!("`{name}` cannot be set among librdkafka's properties: {instead}")));
             }
         }
-        let named = [
+        let mut named = vec![
             ("list of brokers", &self.bootstrap),
             ("group", &self.group),
             ("transactional id", &self.transactional_id),
@@ -78,6 +82,7 @@ impl KafkaSettings {
             ("journal topic", &self.journal_topic),
             ("rules topic", &self.rules_topic),
         ];
+        named.extend(self.further_topics.iter().map(|topic| ("further events topic", topic)));
         if let Some((what, _)) = named.iter().find(|(_, value)| value.is_empty() || value.contains('\0')) {
             return Err(fatal(format!("the {what} has no usable name: give it one")));
         }
@@ -93,6 +98,15 @@ impl KafkaSettings {
         Ok(())
     }
 
+    /// All input topics, in order.
+    pub fn input_topics(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.events_topic).chain(&self.further_topics).map(String::as_str)
+    }
+
+    pub(crate) fn input_topic(&self, topic: TopicId) -> &str {
+        self.input_topics().nth(topic).unwrap_or_default()
+    }
+
     /// A member of the consumer group.
     pub(super) fn group_client(&self) -> ClientConfig {
         let session_ms = self.session_timeout.as_millis();
@@ -103,6 +117,7 @@ impl KafkaSettings {
             .set("fetch.wait.max.ms", "100")
             // With its second by default, reading stalls for a second each time the queue was full (librdkafka 2879).
             .set("fetch.queue.backoff.ms", "20");
+        self.buffer_apart(&mut config);
         self.tune(&mut config);
         self.reads(&mut config, "read_committed")
             .set("partition.assignment.strategy", "cooperative-sticky")
@@ -112,6 +127,24 @@ impl KafkaSettings {
             config.set("group.instance.id", id);
         }
         config
+    }
+
+    /// A reader of the further input topics. It takes the group's name, and never joins.
+    pub(super) fn companion_client(&self) -> ClientConfig {
+        let mut config = self.base("companion");
+        config.set("fetch.wait.max.ms", "100").set("fetch.queue.backoff.ms", "20");
+        self.buffer_apart(&mut config);
+        self.tune(&mut config);
+        self.reads(&mut config, "read_committed");
+        config
+    }
+
+    /// With several input topics each partition has a queue of its own, and librdkafka's limits hold for each: its 64 MB
+    /// would be too much.
+    fn buffer_apart(&self, config: &mut ClientConfig) {
+        if !self.further_topics.is_empty() {
+            config.set("queued.max.messages.kbytes", "4096");
+        }
     }
 
     /// A reader of chosen partitions. It takes the group's name, so that it needs no rights of its own, and never joins.
@@ -218,6 +251,7 @@ impl fmt::Debug for KafkaSettings {
             .field("transactional_id", &self.transactional_id)
             .field("group_instance_id", &self.group_instance_id)
             .field("events_topic", &self.events_topic)
+            .field("further_topics", &self.further_topics)
             .field("alerts_topic", &self.alerts_topic)
             .field("dead_letters_topic", &self.dead_letters_topic)
             .field("journal_topic", &self.journal_topic)
@@ -289,6 +323,8 @@ mod tests {
     #[test]
     fn names_are_there_and_differ() {
         assert!(check(|settings| settings.alerts_topic.clear()).is_err_and(|error| error.contains("alerts topic")));
+        let again = check(|settings| settings.further_topics = vec!["more".to_owned(), "events".to_owned()]);
+        assert!(again.is_err_and(|error| error.contains("`events`") && error.contains("further events topic")));
         let twice = check(|settings| settings.journal_topic = "events".to_owned());
         assert!(twice.is_err_and(|error| error.contains("`events`") && error.contains("journal")));
     }

@@ -17,9 +17,11 @@ use super::settings::KafkaSettings;
 use crate::task::world::WorldError;
 
 mod rules;
+mod watch;
 
 pub use rules::Retention;
 use rules::{NEW_EVENTS, NEW_JOURNAL, NEW_OUTPUT, NEW_RULES, TopicConfig};
+pub use watch::Watch;
 
 /// How long topics may take to be there and to have leaders.
 const LEADER_PATIENCE: Duration = Duration::from_secs(30);
@@ -73,24 +75,32 @@ impl Findings {
 /// answers.
 pub fn check(settings: &KafkaSettings, policy: &TopicPolicy) -> Result<Findings, WorldError> {
     settings.check()?;
-    let wanted = vec![
-        (settings.events_topic.as_str(), NEW_EVENTS),
-        (&settings.journal_topic, NEW_JOURNAL),
+    let mut wanted: Vec<Missing<'_>> = settings.input_topics().map(|topic| (topic, NEW_EVENTS)).collect();
+    wanted.extend([
+        (settings.journal_topic.as_str(), NEW_JOURNAL),
         (&settings.rules_topic, NEW_RULES),
         (&settings.alerts_topic, NEW_OUTPUT),
         (&settings.dead_letters_topic, NEW_OUTPUT),
-    ];
+    ]);
     let admin = Admin::new(settings, wanted)?;
     let (known, created) = admin.present(policy.create)?;
-    let partitions = |topic: &String| known.partitions.get(topic).copied().unwrap_or_default();
-    let events = (settings.events_topic.as_str(), partitions(&settings.events_topic));
-    let journal = (settings.journal_topic.as_str(), partitions(&settings.journal_topic));
+    let counted = |topic| (topic, known.partitions.get(topic).copied().unwrap_or_default());
+    let inputs: Vec<(&str, i32)> = settings.input_topics().map(counted).collect();
+    let (events, journal) = (counted(&settings.events_topic), counted(&settings.journal_topic));
+    rules::check_inputs(&inputs).map_err(WorldError::Fatal)?;
     rules::check_partitions(events, journal).map_err(WorldError::Fatal)?;
     let mut findings = Findings { partitions: events.1, created, ..Findings::default() };
-    if let Some(config) = admin.config(events.0, &mut findings.warnings) {
-        let found = rules::check_events(events.0, &config, policy.max_future_skew);
+    for (topic, _) in inputs {
+        let Some(config) = admin.config(topic, &mut findings.warnings) else { continue };
+        let found = rules::check_events(topic, &config, policy.max_future_skew);
         findings.warnings.extend(found.map_err(WorldError::Fatal)?);
-        findings.events_retention = Some(rules::retention(&config));
+        let kept = rules::retention(&config);
+        // The topic that keeps least.
+        let shortest = findings.events_retention.filter(|other| {
+            let age = |kept: &Retention| kept.age.unwrap_or(Duration::MAX);
+            age(other) <= age(&kept)
+        });
+        findings.events_retention = Some(shortest.unwrap_or(kept));
     }
     if let Some(config) = admin.config(journal.0, &mut findings.warnings) {
         let found = rules::check_journal(journal.0, &config);
@@ -230,15 +240,14 @@ impl<'a> Admin<'a> {
         Ok(())
     }
 
-    /// The journal has as many as the events, and the rules have one, whatever was asked for.
+    /// All input topics and the journal have as many, and the rules have one, whatever was asked for.
     fn partitions_of(&self, topic: &str, asked: i32, known: &Known) -> i32 {
-        let twin = match topic {
-            _ if topic == self.settings.rules_topic => return 1,
-            _ if topic == self.settings.journal_topic => &self.settings.events_topic,
-            _ if topic == self.settings.events_topic => &self.settings.journal_topic,
-            _ => return asked,
-        };
-        known.partitions.get(twin).copied().unwrap_or(asked)
+        if topic == self.settings.rules_topic {
+            return 1;
+        }
+        let alike: Vec<_> = self.settings.input_topics().chain([self.settings.journal_topic.as_str()]).collect();
+        let found = alike.contains(&topic).then(|| alike.iter().find_map(|twin| known.partitions.get(*twin)));
+        found.flatten().copied().unwrap_or(asked)
     }
 
     fn complaint(&self, missing: &[Missing<'_>], known: &Known) -> WorldError {

@@ -13,7 +13,7 @@ use super::reader::{Reader, Stretch};
 use super::settings::KafkaSettings;
 use crate::task::headers::Headers;
 use crate::task::world::{
-    Arrival, Input, Logged, Offset, PartitionId, Rebalance, Stores, Transaction, World, WorldError,
+    Arrival, Input, Logged, Offset, PartitionId, Rebalance, Source, Stores, Transaction, World, WorldError,
 };
 
 const TIDY_EVERY: Duration = Duration::from_secs(5);
@@ -28,7 +28,10 @@ pub struct KafkaWorld<T> {
     // The producer goes first when all this is dropped: what it left open is then ended before others take over.
     publisher: Publisher<Librdkafka>,
     group: Group,
+    /// Of the journal, and of the first input topic.
     reader: Reader,
+    /// Of the further input topics: a replay goes through all of them side by side.
+    further: Vec<Reader>,
     edges: Edges,
     tidied: Instant,
     stores: T,
@@ -46,6 +49,7 @@ impl<T> KafkaWorld<T> {
             publisher: Publisher::new(&settings, Librdkafka),
             group: Group::new(&settings)?,
             reader: Reader::new(&settings)?,
+            further: settings.further_topics.iter().map(|_| Reader::new(&settings)).collect::<Result<_, _>>()?,
             edges: Edges::new(&settings)?,
             tidied: Instant::now(),
             settings,
@@ -66,20 +70,21 @@ impl<T> KafkaWorld<T> {
             self.tidied = Instant::now();
             self.publisher.tidy();
             self.reader.tidy();
+            self.further.iter().for_each(Reader::tidy);
             self.edges.tidy();
         }
     }
 
     /// The beginning of a partition to be started must still be there, and its end not before it.
-    fn check_start(&self, partition: PartitionId, offset: Offset) -> Result<(), WorldError> {
-        let bounds = self.edges.of(&self.settings.events_topic, partition)?;
+    fn check_start(&self, source: Source, offset: Offset) -> Result<(), WorldError> {
+        let (topic, partition) = (self.settings.input_topic(source.topic), source.partition);
+        let bounds = self.edges.of(topic, partition)?;
         if (bounds.first..=bounds.end).contains(&offset) {
             return Ok(());
         }
         Err(WorldError::Fatal(format!(
-            "partition {partition} of {} holds offsets {} to {}, but {offset} is to be read next: {}, or start anew with \
-             another application name",
-            self.settings.events_topic,
+            "partition {partition} of {topic} holds offsets {} to {}, but {offset} is to be read next: {}, or start anew \
+             with another application name",
             bounds.first,
             bounds.end,
             if offset < bounds.first {
@@ -106,16 +111,20 @@ impl<T: Stores> World for KafkaWorld<T> {
         &mut self,
         max: usize,
         wait: Duration,
+        wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         self.tidy();
-        self.group.poll(max, wait, each)
+        self.group.poll(max, wait, wanted, each)
     }
 
-    fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
+    fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError> {
         self.reader.rest();
-        for (partition, offset) in partitions {
-            self.check_start(*partition, *offset)?;
+        self.further.iter_mut().for_each(Reader::rest);
+        for (partition, offsets) in partitions {
+            for (topic, offset) in offsets.iter().enumerate() {
+                self.check_start(Source { topic, partition: *partition }, *offset)?;
+            }
         }
         self.group.start(partitions)
     }
@@ -137,37 +146,40 @@ impl<T: Stores> World for KafkaWorld<T> {
         self.publisher.fence(&mut || group.keep_alive())
     }
 
-    fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         if let Some(objection) = self.broker_clock_skew().and_then(clock::objection) {
-            tracing::debug!(partition, objection, "the clock is off");
+            tracing::debug!(source.partition, objection, "the clock is off");
             return Err(WorldError::ClockOff);
         }
-        Ok(self.edges.of(&self.settings.events_topic, partition)?.end)
+        Ok(self.edges.of(self.settings.input_topic(source.topic), source.partition)?.end)
     }
 
-    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
-        Ok(self.edges.of(&self.settings.events_topic, partition)?.first)
+    fn start_of(&mut self, source: Source) -> Result<Offset, WorldError> {
+        Ok(self.edges.of(self.settings.input_topic(source.topic), source.partition)?.first)
     }
 
     fn hold(&mut self) {
         self.group.hold();
     }
 
-    fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
-        self.group.committed(partition)
+    fn committed(&mut self, source: Source) -> Result<Option<Offset>, WorldError> {
+        self.group.committed(self.settings.input_topic(source.topic), source.partition)
     }
 
     fn replay(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
-        let group = &mut self.group;
-        let stretch = Stretch { topic: &self.settings.events_topic, partition, from, to };
-        self.reader.read(stretch, &self.edges, &mut || group.keep_alive(), &mut |record| {
+        let (group, Source { topic, partition }) = (&mut self.group, source);
+        let stretch = Stretch { topic: self.settings.input_topic(topic), partition, from, to };
+        let further = topic.checked_sub(1).and_then(|further| self.further.get_mut(further));
+        let reader = further.unwrap_or(&mut self.reader);
+        reader.read(stretch, &self.edges, &mut || group.keep_alive(), &mut |record| {
             each(Input {
+                topic,
                 partition,
                 offset: record.offset,
                 timestamp: record.timestamp,

@@ -41,15 +41,16 @@ pub fn audit(
         ..kafka_settings(config, 0)
     };
     let mut evidence = Evidence::new(&settings)?;
-    let ends = Ends::take(&mut evidence, settings.transaction_timeout + ABORT_MARGIN)?;
+    let ends = Ends::take(&mut evidence, config.topics.events.len(), settings.transaction_timeout + ABORT_MARGIN)?;
     // After the journal's ends, so that every generation that it adopts is there.
     let rulebook = rulebook(config, schemas, &settings)?;
     let plan = Plan { config: config.clone(), rules: None, schemas: schemas.clone() };
     let metrics = Metrics::new().context("the metrics")?;
-    let ground = Ground { plan, metrics, rulebook, partitions: ends.events.len() as i32 };
+    let partitions = ends.events.first().map_or(0, Vec::len) as i32;
+    let ground = Ground { plan, metrics, rulebook, partitions };
     let mut shared = ground.shared();
     // One partition at a time has the memory of all.
-    shared.cached_customers = shared.cached_customers.saturating_mul(ends.events.len().max(1));
+    shared.cached_customers = shared.cached_customers.saturating_mul((partitions as usize).max(1));
     let mut stores = Scraps::new(scratch, config)?;
     let longest_commit = config.kafka.transaction_timeout + LONGEST_WAIT;
     let asked = Asked { longest_commit, ..*asked };

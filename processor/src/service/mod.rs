@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tocsin_core::engine::{Detail, Engine};
@@ -27,7 +27,7 @@ use crate::codec::schemas::Schemas;
 use crate::config::Config;
 use crate::http::{self, Handles, Health, Server, WorkerHealth};
 use crate::kafka::generations::GenerationsReader;
-use crate::kafka::topics::{self, Findings, NewTopics, TopicPolicy};
+use crate::kafka::topics::{self, Findings, NewTopics, TopicPolicy, Watch};
 use crate::kafka::{KafkaSettings, KafkaWorld};
 use crate::task::rulebook::{Generation, NO_GENERATION, Rulebook};
 use crate::task::world::{Stores, WorldError};
@@ -41,6 +41,10 @@ pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
 const STUCK_AFTER: Duration = Duration::from_mins(1);
+/// Between two looks at the partitions of the input topics.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long a thread that waits may take to notice that it is to stop.
+const STOP_LATENCY: Duration = Duration::from_millis(200);
 /// Memory that a customer's decoded state takes, about.
 const CUSTOMER_BYTES: u64 = 2_048;
 
@@ -57,7 +61,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Service {
     stop: Stop,
-    /// Workers, and who watches the rules.
+    /// Workers, and who watches the rules and the topics.
     threads: Vec<JoinHandle<Result<(), String>>>,
     server: Server,
     metrics: Arc<Metrics>,
@@ -94,6 +98,7 @@ where
         threads.push(thread.context("the thread of a worker")?);
     }
     threads.push(watch_rules(&ground, reader, &stop)?);
+    threads.push(watch_topics(&ground, &stop)?);
     Ok(Service { stop, threads, server, metrics: ground.metrics.clone() })
 }
 
@@ -124,6 +129,33 @@ fn watch_rules(
         ended.map_err(|reason| format!("the rules: {reason}"))
     };
     std::thread::Builder::new().name("rules".to_owned()).spawn(run).context("the thread that watches the rules")
+}
+
+/// The thread that looks whether partitions were added to an input topic. Then nobody may go on.
+fn watch_topics(ground: &Ground, stop: &Stop) -> anyhow::Result<JoinHandle<Result<(), String>>> {
+    let watch = Watch::new(&kafka_settings(&ground.plan.config, 0), ground.partitions)?;
+    let stop = stop.clone();
+    let run = move || {
+        let mut looked = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(STOP_LATENCY);
+            if looked.elapsed() < LOOK_EVERY {
+                continue;
+            }
+            looked = Instant::now();
+            match watch.look() {
+                Ok(()) => {}
+                Err(error @ WorldError::Fatal(_)) => {
+                    tracing::error!("{error}");
+                    stop.store(true, Ordering::Relaxed);
+                    return Err(error.to_string());
+                }
+                Err(error) => tracing::debug!(%error, "the partitions of the input topics are not known"),
+            }
+        }
+        Ok(())
+    };
+    std::thread::Builder::new().name("topics".to_owned()).spawn(run).context("the thread that watches the topics")
 }
 
 impl Service {
@@ -222,7 +254,8 @@ pub fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
         group: config.group_id().to_owned(),
         transactional_id: config.transactional_id(worker),
         group_instance_id: kafka.static_membership.then(|| config.client_id(worker)),
-        events_topic: config.topics.events.clone(),
+        events_topic: config.topics.first_input().to_owned(),
+        further_topics: config.topics.events.iter().skip(1).cloned().collect(),
         alerts_topic: config.topics.alerts.clone(),
         dead_letters_topic: config.topics.dead_letters.clone(),
         journal_topic: config.topics.journal.clone(),
@@ -264,7 +297,8 @@ impl Ground {
                 max_batch: config.commit.max_batch,
                 write_behind: config.commit.write_behind,
             },
-            topic: config.topics.events.clone(),
+            topics: config.topics.events.clone(),
+            merge_wait: config.time.merge_wait,
             partitions: self.partitions,
             partitioner: config.partitioner,
             // Half of the budget for decoded customers, should all partitions be here.

@@ -18,7 +18,7 @@ pub struct Scraps {
     folder: Folder,
     made: u64,
     rocks: RocksOptions,
-    topic: String,
+    topics: Vec<String>,
     checkpoints: Option<Checkpoints>,
 }
 
@@ -46,7 +46,7 @@ impl Scraps {
         };
         // The other half of the budget is for decoded customers.
         let rocks = RocksOptions::new((config.memory_budget / 3) as usize);
-        Ok(Self { folder, made: 0, rocks, topic: config.topics.events.clone(), checkpoints })
+        Ok(Self { folder, made: 0, rocks, topics: config.topics.events.clone(), checkpoints })
     }
 
     fn next(&mut self) -> Folder {
@@ -64,14 +64,17 @@ impl Checkpoints {
 }
 
 /// What an audit needs to know of a checkpoint; `None` if it cannot be used.
-fn base(entry: &Entry, topic: &str) -> Option<Base> {
+fn base(entry: &Entry, topics: &[String]) -> Option<Base> {
     let facts = &entry.manifest.as_ref().ok()?.facts;
-    let is_ours = facts.topic == topic && facts.semantics == SEMANTICS_VERSION;
+    let next: Option<Vec<_>> = topics.iter().map(|topic| facts.inputs.get(topic).copied()).collect();
+    let is_ours = topics.first() == Some(&facts.topic)
+        && facts.inputs.len() == topics.len()
+        && facts.semantics == SEMANTICS_VERSION;
     is_ours.then_some(Base {
         name: format!("the checkpoint of record number {}", facts.journal_sequence),
         journal_offset: facts.journal_offset,
         journal_sequence: facts.journal_sequence,
-        next: *facts.inputs.get(topic)?,
+        next: next?,
     })
 }
 
@@ -85,7 +88,7 @@ impl Bases for Scraps {
     fn list(&mut self, partition: PartitionId) -> Result<Vec<Base>, WorldError> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(Vec::new()) };
         match checkpoints.entries(partition) {
-            Ok(entries) => Ok(entries.iter().filter_map(|entry| base(entry, &self.topic)).collect()),
+            Ok(entries) => Ok(entries.iter().filter_map(|entry| base(entry, &self.topics)).collect()),
             Err(error) => {
                 // Often none is needed; if one is, its lack will be told.
                 tracing::warn!(partition, %error, "the checkpoints cannot be looked at: the audit does without");
@@ -101,7 +104,7 @@ impl Bases for Scraps {
         let folder = self.next();
         let Some(checkpoints) = &self.checkpoints else { return Err(gone("there are no checkpoints")) };
         let entries = checkpoints.entries(partition)?;
-        let entry = entries.iter().find(|entry| base(entry, &self.topic).as_ref() == Some(wanted));
+        let entry = entries.iter().find(|entry| base(entry, &self.topics).as_ref() == Some(wanted));
         let entry = entry.ok_or_else(|| gone("it is no longer there"))?;
         let search = Search {
             wanted: Wanted::Exactly(entry.name.clone()),

@@ -57,7 +57,7 @@ impl<S: Store> Task<S> {
             return None;
         }
         // Nobody has been judged by those in between, so they change nothing.
-        Some(if self.core.watermark.is_none() { latest } else { self.core.generation + 1 })
+        Some(if !self.core.has_begun() { latest } else { self.core.generation + 1 })
     }
 
     /// Adopts a generation, between two events; no drain is under way.
@@ -68,7 +68,7 @@ impl<S: Store> Task<S> {
         if let Some((_, change)) = &rules.before {
             self.core.adopt(rules.current.number, change);
         }
-        if self.core.watermark.is_none() {
+        if !self.core.has_begun() {
             self.core.sweep = None;
         }
         self.rules = if self.core.sweep.is_some() { rules } else { Rules::new(rules.current) };

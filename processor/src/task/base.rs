@@ -9,7 +9,7 @@ use super::Shared;
 use super::cache::Cache;
 use super::partition_task::Task;
 use super::restore::{self, Log};
-use super::world::{Fetched, Logged, Offset, PartitionId, StoreOf, Stores, World, WorldError};
+use super::world::{Fetched, Logged, Offset, PartitionId, Source, StoreOf, Stores, World, WorldError};
 use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
 use crate::codec::schemas::{catalog_from_json, catalog_to_json, compatible};
@@ -161,36 +161,37 @@ fn beginning<W: World>(
     log: &Log,
 ) -> Result<Position, WorldError> {
     let first = world.journal(partition, log.journal.clone(), 1)?;
-    let log_start = world.start_of(partition)?;
-    let start = match first.first() {
+    let log_starts = starts(world, shared, partition)?;
+    let begins = match first.first() {
         Some(first) => {
             let record = read(partition, first)?;
-            let Some(start) = record.from.next(&shared.topic) else {
-                return Err(WorldError::Fatal(other_topic(partition, &shared.topic)));
-            };
+            if !is_of(&record.from, shared) {
+                return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
+            }
             if record.sequence != 1 {
                 let what = format!(
                     "its journal begins at record number {}: retention has taken those before",
                     record.sequence
                 );
-                return Err(WorldError::Fatal(gap(partition, &what, &shared.topic)));
+                return Err(WorldError::Fatal(gap(partition, &what, &shared.topics.join(" and "))));
             }
-            if start < log_start {
-                let what = format!("its events from offset {start} to {log_start} are gone");
-                return Err(WorldError::Fatal(gap(partition, &what, &shared.topic)));
+            let begins: Vec<Offset> = record.from.offsets.iter().map(|offset| offset.next).collect();
+            if let Some((topic, begins, log_start)) = first_gone(shared, &begins, &log_starts) {
+                let what = format!("its events from offset {begins} to {log_start} are gone");
+                return Err(WorldError::Fatal(gap(partition, &what, topic)));
             }
-            start
+            begins
         }
-        None => log_start,
+        None => log_starts,
     };
-    Ok(nothing_done(shared, start))
+    Ok(nothing_done(shared, &begins))
 }
 
-/// The position before the first journal record, with nothing of the input dealt with before this offset.
+/// The position before the first journal record, with nothing of the input dealt with before these offsets.
 #[must_use]
-pub fn nothing_done(shared: &Shared, start: Offset) -> Position {
+pub fn nothing_done(shared: &Shared, begins: &[Offset]) -> Position {
     Position {
-        inputs: vec![(shared.topic.as_str().into(), start)],
+        inputs: shared.topics.iter().map(|topic| topic.as_str().into()).zip(begins.iter().copied()).collect(),
         journal_offset: -1,
         rules: shared.no_rules.fingerprint.clone(),
         context: shared.context.hash(),
@@ -216,9 +217,15 @@ fn objection<W: World>(
     position: &Position,
 ) -> Result<Option<Objection>, WorldError> {
     let unfit = |reason: String| Ok(Some(Objection::Unfit(reason)));
-    let Some((topic, next)) = position.inputs.first() else { return unfit("it names no input topic".to_owned()) };
-    if **topic != *shared.topic {
-        return unfit(format!("it belongs to the topic `{topic}`, not `{}`", shared.topic));
+    if !position.inputs.iter().map(|(topic, _)| &**topic).eq(shared.topics.iter().map(String::as_str)) {
+        // Is it the store that is another's, or are the topics not those that the application began with?
+        let first = world.journal(partition, log.journal.clone(), 1)?;
+        let record = first.first().map(|first| read(partition, first)).transpose()?;
+        if let Some(record) = record.filter(|record| !is_of(&record.from, shared)) {
+            return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
+        }
+        let topics: Vec<_> = position.inputs.iter().map(|(topic, _)| &**topic).collect();
+        return unfit(format!("it belongs to {}, not to {}", named(&topics), named(&shared.topics)));
     }
     let (offset, sequence) = (position.journal_offset, position.journal_sequence);
     if offset >= log.journal.end {
@@ -250,7 +257,7 @@ fn objection<W: World>(
                 "its journal goes on at record number {}, and the local store ends at number {sequence}",
                 record.sequence
             );
-            return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topic))));
+            return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topics.join(" and ")))));
         }
         (Some(record), false) if !agrees(&record.from, shared, position) => {
             return unfit(format!("journal record number {} does not begin where it ends", record.sequence));
@@ -259,11 +266,12 @@ fn objection<W: World>(
         (None, _) if offset < log.journal.start && offset + 2 < log.journal.end => return Ok(Some(Objection::Doubt)),
         _ => {}
     }
-    let log_start = world.start_of(partition)?;
-    if *next < log_start {
+    let (next, log_starts): (Vec<_>, _) =
+        (position.inputs.iter().map(|(_, next)| *next).collect(), starts(world, shared, partition)?);
+    if let Some((topic, next, log_start)) = first_gone(shared, &next, &log_starts) {
         let what =
             format!("its events from offset {next} to {log_start} are gone, and the local store ends before them");
-        return Ok(Some(Objection::Gap(gap(partition, &what, &shared.topic))));
+        return Ok(Some(Objection::Gap(gap(partition, &what, topic))));
     }
     Ok(None)
 }
@@ -274,15 +282,47 @@ fn is_at(record: &JournalRecord, shared: &Shared, position: &Position) -> bool {
 }
 
 fn agrees(place: &journal::Position, shared: &Shared, position: &Position) -> bool {
-    place.next(&shared.topic) == position.inputs.first().map(|(_, next)| *next)
+    let is_read_as_far = |(topic, next): &(Box<str>, Offset)| place.next(topic) == Some(*next);
+    is_of(place, shared)
+        && position.inputs.iter().all(is_read_as_far)
         && place.watermark == position.watermark
         && place.rules == position.generation
 }
 
-fn other_topic(partition: PartitionId, topic: &str) -> String {
+/// Whether a place is one in our input topics.
+fn is_of(place: &journal::Position, shared: &Shared) -> bool {
+    place.offsets.iter().map(|offset| &offset.topic).eq(&shared.topics)
+}
+
+fn other_topics(partition: PartitionId, place: &journal::Position, shared: &Shared) -> String {
+    let topics: Vec<_> = place.offsets.iter().map(|offset| &offset.topic).collect();
     format!(
-        "partition {partition}: the journal is of another topic than `{topic}`. Give this one another `application` id"
+        "partition {partition}: the journal is of {}, not of {}. Give `topics.events` what the journal has, or, to start anew, \
+         use another `application` id",
+        named(&topics),
+        named(&shared.topics)
     )
+}
+
+fn named<T: AsRef<str>>(topics: &[T]) -> String {
+    let names: Vec<_> = topics.iter().map(|topic| format!("`{}`", topic.as_ref())).collect();
+    match names.len() {
+        0 => "no input topic".to_owned(),
+        1 => format!("the topic {}", names[0]),
+        _ => format!("the topics {}", names.join(", ")),
+    }
+}
+
+/// The first offset that the log still has, of each input topic.
+fn starts<W: World>(world: &mut W, shared: &Shared, partition: PartitionId) -> Result<Vec<Offset>, WorldError> {
+    (0..shared.topics.len()).map(|topic| world.start_of(Source { topic, partition })).collect()
+}
+
+/// The first topic of which some is wanted that is gone: its name, what is wanted, and what there is.
+fn first_gone<'a>(shared: &'a Shared, wanted: &[Offset], log_starts: &[Offset]) -> Option<(&'a str, Offset, Offset)> {
+    let topics = shared.topics.iter().zip(wanted).zip(log_starts);
+    let mut gone = topics.filter(|((_, wanted), start)| wanted < start);
+    gone.next().map(|((topic, wanted), start)| (topic.as_str(), *wanted, *start))
 }
 
 /// # Errors

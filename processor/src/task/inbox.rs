@@ -6,7 +6,7 @@ use std::ops::Range;
 use tocsin_core::time::Millis;
 
 use super::headers::Headers;
-use super::world::{Arrival, Input, Offset, PartitionId};
+use super::world::{Arrival, Input, Offset, PartitionId, TopicId};
 
 /// A queue of arrivals that owns their bytes.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub struct Inbox {
 #[derive(Clone, Debug)]
 enum Held {
     Record {
+        topic: TopicId,
         partition: PartitionId,
         offset: Offset,
         timestamp: Option<Millis>,
@@ -26,8 +27,10 @@ enum Held {
         headers: Range<usize>,
     },
     End {
+        topic: TopicId,
         partition: PartitionId,
         offset: Offset,
+        is_all: bool,
     },
 }
 
@@ -43,12 +46,12 @@ impl Inbox {
     /// Adds an arrival at the end.
     pub fn push(&mut self, arrival: Arrival<'_>) {
         let held = match arrival {
-            Arrival::End { partition, offset } => Held::End { partition, offset },
-            Arrival::Record(Input { partition, offset, timestamp, key, payload, headers }) => {
+            Arrival::End { topic, partition, offset, is_all } => Held::End { topic, partition, offset, is_all },
+            Arrival::Record(Input { topic, partition, offset, timestamp, key, payload, headers }) => {
                 let key = key.map(|key| self.keep(key));
                 let payload = payload.map(|payload| self.keep(payload));
                 let headers = self.keep(headers.bytes());
-                Held::Record { partition, offset, timestamp, key, payload, headers }
+                Held::Record { topic, partition, offset, timestamp, key, payload, headers }
             }
         };
         self.arrivals.push_back(held);
@@ -56,9 +59,20 @@ impl Inbox {
 
     /// Takes the first arrival out.
     pub fn pop(&mut self) -> Option<Arrival<'_>> {
-        let arrival = match self.arrivals.pop_front()? {
-            Held::End { partition, offset } => Arrival::End { partition, offset },
-            Held::Record { partition, offset, timestamp, key, payload, headers } => Arrival::Record(Input {
+        let held = self.arrivals.pop_front()?;
+        Some(self.show(held))
+    }
+
+    /// The first arrival, which stays.
+    pub fn peek(&self) -> Option<Arrival<'_>> {
+        Some(self.show(self.arrivals.front()?.clone()))
+    }
+
+    fn show(&self, held: Held) -> Arrival<'_> {
+        match held {
+            Held::End { topic, partition, offset, is_all } => Arrival::End { topic, partition, offset, is_all },
+            Held::Record { topic, partition, offset, timestamp, key, payload, headers } => Arrival::Record(Input {
+                topic,
                 partition,
                 offset,
                 timestamp,
@@ -66,8 +80,7 @@ impl Inbox {
                 payload: payload.map(|range| &self.bytes[range]),
                 headers: Headers::packed(&self.bytes[headers]),
             }),
-        };
-        Some(arrival)
+        }
     }
 
     /// Forgets what has come from partitions that `gone` names.

@@ -2,7 +2,7 @@
 
 use tocsin_core::engine::Outcome;
 use tocsin_core::event::TypeId;
-use tocsin_core::partition::Taken;
+use tocsin_core::partition::{Origin, Taken};
 
 use super::Shared;
 use super::outbox::DeadLetter;
@@ -29,14 +29,15 @@ impl<S: Store> Task<S> {
     /// If the store cannot be read.
     pub fn take(&mut self, shared: &Shared, record: Input<'_>, audience: &mut Audience<'_>) -> Result<(), StoreError> {
         debug_assert!(!self.draining, "an event may not be taken in before the drain is done");
-        if record.offset < self.next {
+        let topic = shared.topic_name(record.topic);
+        if self.next.get(record.topic).is_none_or(|next| record.offset < *next) {
             return Ok(());
         }
         if let Some(refusal) = self.judge(shared, record, audience)? {
             self.refuse(shared, record, &refusal, audience);
         }
-        self.next = record.offset + 1;
-        self.progress.ran(&shared.topic, self.next);
+        self.next[record.topic] = record.offset + 1;
+        self.progress.ran(topic, record.offset + 1);
         self.draining = true;
         Ok(())
     }
@@ -44,7 +45,7 @@ impl<S: Store> Task<S> {
     fn refuse(&mut self, shared: &Shared, record: Input<'_>, refusal: &Refusal, audience: &mut Audience<'_>) {
         self.progress.dead_letters += 1;
         let Refusal { reason, message } = refusal;
-        let letter = DeadLetter { reason, message, topic: &shared.topic, record };
+        let letter = DeadLetter { reason, message, topic: shared.topic_name(record.topic), record };
         match audience {
             Audience::Live { outbox, .. } => outbox.dead_letter(&letter),
             Audience::Replay => {}
@@ -74,7 +75,8 @@ impl<S: Store> Task<S> {
         let type_id = event.record.type_id();
         let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
         let (rules, judged) = (self.rules.in_force(), &mut self.judged);
-        let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, record.timestamp, judged)?;
+        let origin = Origin { input: record.topic, recorded_at: record.timestamp };
+        let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, origin, judged)?;
         if let Audience::Live { .. } = audience {
             let fields = self.decoder.ignored_fields() - ignored;
             count(shared, record, type_id, taken, behind, fields);
@@ -97,7 +99,8 @@ impl<S: Store> Task<S> {
 /// partitioners, which splits customers.
 fn misplaced(shared: &Shared, sample: &mut PartitionerSample, record: Input<'_>, customer_id: &str) -> Option<String> {
     let customer = customer_id.as_bytes();
-    let Input { partition, offset, .. } = record;
+    let Input { topic, partition, offset, .. } = record;
+    let topic = shared.topic_name(topic);
     if record.key != Some(customer) {
         return Some(match record.key {
             Some(_) => "the record's key is not its customer_id".to_owned(),
@@ -110,7 +113,7 @@ fn misplaced(shared: &Shared, sample: &mut PartitionerSample, record: Input<'_>,
             .then(|| format!("{partitioner} puts this customer in partition {expected}, not {partition}"));
     }
     if let Some(expected_partition) = sample.observe(customer, partition, shared.partitions) {
-        MixedPartitioners { topic: &shared.topic, partition, offset, expected_partition }.emit(&shared.metrics);
+        MixedPartitioners { topic, partition, offset, expected_partition }.emit(&shared.metrics);
     }
     None
 }

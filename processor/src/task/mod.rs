@@ -11,6 +11,7 @@ pub mod headers;
 mod idle;
 pub mod inbox;
 mod intake;
+mod lanes;
 pub mod outbox;
 mod partition_task;
 pub mod recount;
@@ -33,6 +34,7 @@ pub use partition_task::{Audience, Found, Task};
 pub use replay::Events;
 use rulebook::{Generation, Rulebook};
 pub use worker::{Stop, Worker};
+use world::TopicId;
 
 use crate::codec::alert::AlertWriter;
 use crate::codec::journal::Context;
@@ -62,9 +64,11 @@ pub struct Shared {
     pub time: TimeSettings,
     pub idle: IdleSettings,
     pub commit: CommitSettings,
-    /// Name of the events topic.
-    pub topic: String,
-    /// Number of its partitions.
+    /// Names of the input topics; the group subscribes to the first.
+    pub topics: Vec<String>,
+    /// How long records of one topic wait for those of another that may be older.
+    pub merge_wait: Duration,
+    /// Number of partitions of each topic.
     pub partitions: i32,
     /// Where keys must lie; `None`: wherever they do.
     pub partitioner: Option<Partitioner>,
@@ -72,6 +76,41 @@ pub struct Shared {
     pub checkpoint_interval: Option<Duration>,
     /// Customers that a task keeps in memory between writes, about.
     pub cached_customers: usize,
+}
+
+impl Shared {
+    /// The topic that a partition is called by.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.topics.first().map_or("", String::as_str)
+    }
+
+    #[must_use]
+    pub fn topic_name(&self, topic: TopicId) -> &str {
+        self.topics.get(topic).map_or("", String::as_str)
+    }
+
+    #[must_use]
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topics.iter().position(|topic| topic == name)
+    }
+
+    /// Whether records of several topics are merged.
+    #[must_use]
+    pub fn merges(&self) -> bool {
+        self.topics.len() > 1
+    }
+}
+
+/// What is wrong when a topic has got more partitions, and what to do.
+#[must_use]
+pub fn partitions_added(topic: &str, before: i32, now: i32) -> String {
+    format!(
+        "partitions were added to the topic {topic}: it had {before}, and has {now} or more. Its keys lie in other partitions \
+         now than their state, and partitions cannot be taken away again. Publish nothing more to it; make new input topics \
+         with as many partitions as are wanted, copy the events into them by their keys, and start on those with another \
+         `application` id: it comes to the state by replay"
+    )
 }
 
 /// When a partition that brings nothing is taken to be idle.

@@ -7,7 +7,7 @@ use tocsin_core::alert::{Transition, TransitionKind};
 use tocsin_core::rule::Rule;
 use tocsin_core::time::Millis;
 
-use super::world::{Input, Offset, Outgoing, PartitionId};
+use super::world::{Input, Offset, Outgoing, Source};
 use crate::codec::alert::{AlertWriter, TransitionHasher};
 use crate::codec::journal::Step;
 use crate::config::AlertsFormat;
@@ -32,16 +32,17 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 pub struct Told {
     alerts: Vec<(Arc<Rule>, TransitionKind)>,
-    dead_letters: Vec<(&'static str, PartitionId, Offset, Box<str>)>,
+    dead_letters: Vec<(&'static str, Source, Offset, Box<str>)>,
 }
 
 impl Told {
-    /// They are published.
-    pub fn emit(self, topic: &str, metrics: &Metrics) {
+    /// They are published. `topics` are the names of the input topics.
+    pub fn emit(self, topics: &[String], metrics: &Metrics) {
         for (rule, kind) in &self.alerts {
             AlertPublished { rule, kind: *kind }.emit(metrics);
         }
-        for (reason, partition, offset, detail) in self.dead_letters {
+        for (reason, Source { topic, partition }, offset, detail) in self.dead_letters {
+            let topic = topics.get(topic).map_or("", String::as_str);
             DeadLettered { reason, topic, partition, offset, detail: &detail }.emit(metrics);
         }
     }
@@ -63,7 +64,7 @@ impl DeadLetter<'_> {
     #[must_use]
     pub fn outgoing(&self) -> Outgoing {
         let text = |text: &str| text.as_bytes().to_vec();
-        let Input { partition, offset, timestamp, key, payload, headers: own } = self.record;
+        let Input { partition, offset, timestamp, key, payload, headers: own, .. } = self.record;
         let mut headers: Vec<(Cow<'static, str>, Vec<u8>)> = vec![
             ("tocsin.reason".into(), text(self.reason)),
             ("tocsin.message".into(), text(self.message)),
@@ -94,9 +95,9 @@ impl Outbox {
 
     /// Adds a dead letter.
     pub fn dead_letter(&mut self, letter: &DeadLetter<'_>) {
-        let Input { partition, offset, payload, headers, .. } = letter.record;
+        let Input { topic, partition, offset, payload, headers, .. } = letter.record;
         self.bytes += payload.map_or(0, <[u8]>::len) + headers.bytes().len();
-        self.told.dead_letters.push((letter.reason, partition, offset, letter.message.into()));
+        self.told.dead_letters.push((letter.reason, Source { topic, partition }, offset, letter.message.into()));
         self.dead_letters.push(letter.outgoing());
     }
 
@@ -150,10 +151,9 @@ impl Progress {
 
     /// Events up to, not including, `to` were taken in.
     pub fn ran(&mut self, topic: &str, to: Offset) {
-        if let Some(Step::Run { to_offset, .. }) = self.steps.last_mut() {
-            *to_offset = to;
-        } else {
-            self.steps.push(Step::Run { topic: topic.to_owned(), to_offset: to });
+        match self.steps.last_mut() {
+            Some(Step::Run { topic: last, to_offset }) if last == topic => *to_offset = to,
+            _ => self.steps.push(Step::Run { topic: topic.to_owned(), to_offset: to }),
         }
     }
 

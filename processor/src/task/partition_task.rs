@@ -7,7 +7,7 @@ use tocsin_core::time::Millis;
 use super::adoption::Rules;
 use super::cache::{Cache, Written};
 use super::outbox::{Outbox, Progress};
-use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Stores};
+use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Source, Stores, TopicId};
 use super::{SEMANTICS_VERSION, Shared};
 use crate::codec::decode::Decoder;
 use crate::codec::journal::{self, JournalRecord, Step, TopicOffset};
@@ -27,8 +27,8 @@ pub struct Task<S> {
     pub(super) rules: Rules,
     pub(super) cache: Cache<S>,
     pub(super) decoder: Decoder,
-    /// Next offset to take in.
-    pub(super) next: Offset,
+    /// Next offset to take in, of each input topic.
+    pub(super) next: Vec<Offset>,
     /// Whether timers at or before the watermark are left to judge.
     pub(super) draining: bool,
     pub(super) progress: Progress,
@@ -38,9 +38,6 @@ pub struct Task<S> {
     context: u64,
     /// Whether the journal does not say yet under which context it goes on.
     context_is_new: bool,
-    /// The partition's end, if it was read that far.
-    pub(super) end: Option<Offset>,
-    pub(super) last_arrival: Millis,
     pub(super) sample: PartitionerSample,
     pub(super) judged: Judged,
     /// Whether the task has come further than its store.
@@ -87,14 +84,19 @@ impl<S: Store> Task<S> {
         rules: Rules,
         now: Millis,
     ) -> Self {
-        let next = position.inputs.first().map_or(0, |(_, offset)| *offset);
+        let next: Vec<_> = position.inputs.iter().map(|(_, offset)| *offset).collect();
+        let mut inputs = position.watermarks.clone();
+        if shared.merges() {
+            inputs.resize(shared.topics.len(), None);
+        }
         let core = Partition {
             watermark: position.watermark,
+            inputs,
             generation: position.generation,
             sweep: position.sweep.clone(),
             gates: position.gates.clone(),
         };
-        let place = place(shared, next, &core);
+        let place = place(shared, &next, &core);
         let context = shared.context.hash();
         Self {
             partition,
@@ -112,8 +114,6 @@ impl<S: Store> Task<S> {
             },
             context,
             context_is_new: position.journal_sequence == 0 || position.context != context,
-            end: None,
-            last_arrival: now,
             sample: PartitionerSample::default(),
             judged: Judged::default(),
             unwritten: false,
@@ -159,9 +159,11 @@ impl<S: Store> Task<S> {
     }
 
     /// The log has nothing between the last record and this offset but what is no event.
-    pub(super) fn skip_to(&mut self, shared: &Shared, offset: Offset) {
-        self.next = self.next.max(offset);
-        self.progress.ran(&shared.topic, self.next);
+    pub(super) fn skip_to(&mut self, shared: &Shared, topic: TopicId, offset: Offset) {
+        if let Some(next) = self.next.get_mut(topic) {
+            *next = offset.max(*next);
+            self.progress.ran(shared.topic_name(topic), *next);
+        }
     }
 
     /// Moves the watermark by the wall clock.
@@ -198,8 +200,14 @@ impl<S: Store> Task<S> {
     /// How far the input has been read since the last journal record, in offsets.
     #[must_use]
     pub fn unpublished(&self, shared: &Shared) -> usize {
-        let published = self.published.place.next(&shared.topic).unwrap_or(self.next);
-        usize::try_from(self.next - published).unwrap_or(0)
+        let read = |(topic, next): (&String, &Offset)| next - self.published.place.next(topic).unwrap_or(*next);
+        usize::try_from(shared.topics.iter().zip(&self.next).map(read).sum::<Offset>()).unwrap_or(0)
+    }
+
+    /// The next offset of each input topic.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = (Source, Offset)> + '_ {
+        let source = |topic| Source { topic, partition: self.partition };
+        self.next.iter().enumerate().map(move |(topic, next)| (source(topic), *next))
     }
 
     /// Offset of the latest journal record; -1 before the first.
@@ -217,7 +225,7 @@ impl<S: Store> Task<S> {
     /// Where the task is, as the journal says it.
     #[must_use]
     pub(super) fn place(&self, shared: &Shared) -> journal::Position {
-        place(shared, self.next, &self.core)
+        place(shared, &self.next, &self.core)
     }
 
     /// Where the latest journal record ended.
@@ -295,8 +303,9 @@ impl<S: Store> Task<S> {
     /// Where the task is, at a moment when everything is published.
     fn position(&self, shared: &Shared) -> Position {
         Position {
-            inputs: vec![(shared.topic.as_str().into(), self.next)],
+            inputs: shared.topics.iter().map(|topic| topic.as_str().into()).zip(self.next.iter().copied()).collect(),
             watermark: self.core.watermark,
+            watermarks: self.core.inputs.clone(),
             drained: self.cache.last_taken().cloned(),
             draining: self.draining,
             journal_offset: self.published.journal_offset,
@@ -323,10 +332,12 @@ impl<S: Store> Task<S> {
 }
 
 /// A place in the log, as the journal says it.
-fn place(shared: &Shared, next: Offset, core: &Partition) -> journal::Position {
+fn place(shared: &Shared, next: &[Offset], core: &Partition) -> journal::Position {
     let judged = |sweep: &tocsin_core::partition::Sweep| sweep.judged.as_deref().unwrap_or_default().to_owned();
+    let topics = shared.topics.iter().zip(next);
+    let offsets = topics.map(|(topic, next)| TopicOffset { topic: topic.clone(), next: *next });
     journal::Position {
-        offsets: vec![TopicOffset { topic: shared.topic.clone(), next }],
+        offsets: offsets.collect(),
         watermark: core.watermark,
         rules: core.generation,
         sweep: core.sweep.as_ref().map(judged),

@@ -35,7 +35,7 @@ pub struct Recounted {
 }
 
 impl<S: Store> Recount<S> {
-    /// Begins where the store is; in a new one at this offset of the input, with nothing done.
+    /// Begins where the store is; in a new one at these offsets of the input topics, with nothing done.
     ///
     /// # Errors
     /// [`WorldError::Fatal`] if the rules topic has other rules than the store was judged by; [`WorldError::Store`].
@@ -43,7 +43,7 @@ impl<S: Store> Recount<S> {
         shared: &Shared,
         partition: PartitionId,
         store: S,
-        start: Offset,
+        start: &[Offset],
         now: Millis,
     ) -> Result<Self, WorldError> {
         let position = Cache::position(&store).map_err(|source| WorldError::Store { partition, source })?;
@@ -77,8 +77,8 @@ impl<S: Store> Recount<S> {
 
     /// How far the input has been judged.
     #[must_use]
-    pub fn next(&self) -> Offset {
-        self.task.next
+    pub fn next(&self) -> &[Offset] {
+        &self.task.next
     }
 
     /// Writes changed customers to the store and lets go of those that memory has no room for. To be called now and then.

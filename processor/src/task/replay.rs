@@ -6,9 +6,10 @@ use tocsin_core::partition::Drained;
 
 use super::Shared;
 use super::base::read;
+use super::inbox::Inbox;
 use super::partition_task::{Audience, Task};
 use super::rulebook::Generation;
-use super::world::{Input, Logged, Offset, PartitionId, World, WorldError};
+use super::world::{Arrival, Input, Logged, Offset, PartitionId, Source, TopicId, World, WorldError};
 use crate::codec::journal::{JournalRecord, Step};
 use crate::store::{Store, StoreError};
 use crate::telemetry::ReplayDiverged;
@@ -21,7 +22,7 @@ pub trait Events {
     /// As for [`World::replay`].
     fn again(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
@@ -31,12 +32,12 @@ pub trait Events {
 impl<W: World> Events for W {
     fn again(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
-        self.replay(partition, from, to, each)
+        self.replay(source, from, to, each)
     }
 }
 
@@ -86,7 +87,7 @@ pub fn record<W: World, S: Store>(
     }
     let (transitions, hash) = (task.progress.transitions.count(), task.progress.transitions.finish());
     if (transitions, hash) != (record.transitions, record.hash) {
-        let topic = shared.topic.as_str();
+        let topic = shared.topic();
         ReplayDiverged { topic, partition, journal_offset: logged.offset }.emit(&shared.metrics);
         return Err(wrong(format!(
             "tells of {} transitions with hash {:016x}, but the replay found {transitions} with {hash:016x}: the input, the \
@@ -119,9 +120,20 @@ pub fn perform<E: Events, S: Store>(
             check_rules(shared, task.partition, *generation, fingerprint)?;
         }
     }
+    let mut lanes = if shared.merges() { fetch(events, shared, task, record)? } else { Vec::new() };
     for step in record.steps.iter().skip(*done) {
         // Half a run goes on by itself: what was taken in is behind.
-        replay_step(events, shared, task, step, audience)?;
+        match step {
+            Step::Run { topic, to_offset } => {
+                let id = shared.topic_id(topic).ok_or_else(|| unknown_topic(task.partition, topic))?;
+                match lanes.get_mut(id) {
+                    Some(lane) => run_fetched(lane, shared, task, *to_offset, audience)?,
+                    None => run(events, shared, task, *to_offset, audience)?,
+                }
+                task.skip_to(shared, id, *to_offset);
+            }
+            step => replay_step(shared, task, step, audience)?,
+        }
         *done += 1;
     }
     let partition = task.partition;
@@ -131,8 +143,53 @@ pub fn perform<E: Events, S: Store>(
     Ok(())
 }
 
-fn replay_step<E: Events, S: Store>(
+fn unknown_topic(partition: PartitionId, topic: &str) -> WorldError {
+    WorldError::Fatal(format!(
+        "partition {partition}: the journal has events of the topic `{topic}`, which is none of `topics.events`: give it as it \
+         was when the application began, or, to start anew, use another `application` id"
+    ))
+}
+
+/// All events that a record tells of, by topic: its runs are short, and go from one topic to the other and back.
+fn fetch<E: Events, S: Store>(
     events: &mut E,
+    shared: &Shared,
+    task: &Task<S>,
+    record: &JournalRecord,
+) -> Result<Vec<Inbox>, WorldError> {
+    let lane = |(topic, (name, next)): (TopicId, (&String, &Offset))| {
+        let to = |step: &Step| match step {
+            Step::Run { topic, to_offset } if topic == name => Some(*to_offset),
+            _ => None,
+        };
+        let mut inbox = Inbox::default();
+        if let Some(to) = record.steps.iter().filter_map(to).max().filter(|to| to > next) {
+            let source = Source { topic, partition: task.partition };
+            events.again(source, *next, to, &mut |record| inbox.push(Arrival::Record(record)))?;
+        }
+        Ok(inbox)
+    };
+    shared.topics.iter().zip(&task.next).enumerate().map(lane).collect()
+}
+
+fn run_fetched<S: Store>(
+    lane: &mut Inbox,
+    shared: &Shared,
+    task: &mut Task<S>,
+    to_offset: Offset,
+    audience: &mut Audience<'_>,
+) -> Result<(), WorldError> {
+    let partition = task.partition;
+    let is_in = |lane: &Inbox| matches!(lane.peek(), Some(Arrival::Record(record)) if record.offset < to_offset);
+    while is_in(lane) {
+        let Some(Arrival::Record(record)) = lane.pop() else { break };
+        let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
+        taken.map_err(|source| WorldError::Store { partition, source })?;
+    }
+    Ok(())
+}
+
+fn replay_step<S: Store>(
     shared: &Shared,
     task: &mut Task<S>,
     step: &Step,
@@ -141,7 +198,6 @@ fn replay_step<E: Events, S: Store>(
     let partition = task.partition;
     let broken = |source: StoreError| WorldError::Store { partition, source };
     match step {
-        Step::Run { to_offset, .. } => run(events, shared, task, *to_offset, audience),
         Step::Tick { watermark } => {
             drain_all(shared, task, audience).map_err(broken)?;
             task.tick(*watermark);
@@ -159,7 +215,7 @@ fn replay_step<E: Events, S: Store>(
             drain_all(shared, task, audience).map_err(broken)?;
             task.sweep_through(shared, customer.as_deref(), audience).map_err(broken)
         }
-        Step::Context(_) => Ok(()),
+        Step::Run { .. } | Step::Context(_) => Ok(()),
         Step::Drain { customer: None, .. } => Err(WorldError::Fatal(format!(
             "partition {partition}: the journal has a step that this version does not know how to repeat: {step:?}"
         ))),
@@ -173,9 +229,9 @@ fn run<E: Events, S: Store>(
     to_offset: i64,
     audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
-    let (partition, from) = (task.partition, task.next);
+    let (partition, from) = (task.partition, task.next.first().copied().unwrap_or(to_offset));
     let mut failed = None;
-    events.again(partition, from, to_offset, &mut |record| {
+    events.again(Source::first(partition), from, to_offset, &mut |record| {
         if failed.is_none() {
             let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
             failed = taken.err();
@@ -184,7 +240,6 @@ fn run<E: Events, S: Store>(
     if let Some(source) = failed {
         return Err(WorldError::Store { partition, source });
     }
-    task.skip_to(shared, to_offset);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use super::adoption::Rules;
 use super::partition_task::Task;
 use super::replay;
 use super::rulebook::NO_GENERATION;
-use super::world::{Logged, Offset, PartitionId, World, WorldError};
+use super::world::{Logged, Offset, PartitionId, Source, World, WorldError};
 use super::{Shared, base};
 
 /// Journal records read at a time.
@@ -43,7 +43,8 @@ enum Stage<S> {
 /// What the log says, at a moment at which nothing was open.
 #[derive(Clone, Debug)]
 pub struct Log {
-    pub committed: Option<Offset>,
+    /// The group's offset of each input topic.
+    pub committed: Vec<Option<Offset>>,
     /// The offsets of the journal.
     pub journal: Range<Offset>,
 }
@@ -58,8 +59,8 @@ struct Replaying<S> {
     steps_done: usize,
     /// The journal was read up to here.
     read: Offset,
-    /// The first input offset that is replayed.
-    began: Offset,
+    /// The first offset of each input topic that is replayed.
+    began: Vec<Offset>,
 }
 
 /// A task that is where the journal ends.
@@ -98,18 +99,18 @@ impl<S: crate::store::Store> Restore<S> {
                     let what = "the first rules: publish them with `tocsin rules apply`";
                     return Err(WorldError::Pending(what.to_owned()));
                 }
-                let committed = world.committed(self.partition)?;
+                let committed = committed(world, shared, self.partition)?;
                 let journal = world.journal_bounds(self.partition)?;
                 // Between the two answers another member may have published: whoever was frozen while its partition
                 // went elsewhere does not know better yet.
-                if world.committed(self.partition)? != committed {
+                if self::committed(world, shared, self.partition)? != committed {
                     return Err(WorldError::Pending("another member to stop publishing for the partition".to_owned()));
                 }
                 self.stage = Stage::Basing(Log { committed, journal });
             }
             Stage::Basing(log) => {
                 let task = base::find(world, shared, self.partition, log, &mut self.suspect)?;
-                let (log, began) = (log.clone(), task.next);
+                let (log, began) = (log.clone(), task.next.clone());
                 let read = (task.journal_offset() + 1).max(log.journal.start);
                 self.stage = Stage::Replaying(Box::new(Replaying {
                     log,
@@ -124,7 +125,7 @@ impl<S: crate::store::Store> Restore<S> {
                 if replaying.step(world, shared)? {
                     let done = std::mem::replace(&mut self.stage, Stage::Settling);
                     let Stage::Replaying(replaying) = done else { return Ok(None) };
-                    return replaying.end().map(Some);
+                    return replaying.end(shared).map(Some);
                 }
             }
         }
@@ -154,29 +155,42 @@ impl<S: crate::store::Store> Replaying<S> {
         Ok(self.records.is_empty() && self.read >= self.log.journal.end)
     }
 
-    fn end(self) -> Result<Restored<S>, WorldError> {
+    fn end(self, shared: &Shared) -> Result<Restored<S>, WorldError> {
         let Self { log, task, began, .. } = self;
-        let (partition, next) = (task.partition, task.next);
-        match log.committed {
-            Some(committed) if committed != next => {
-                return Err(WorldError::Fatal(format!(
-                    "partition {partition}: the journal ends at offset {next}, but the group's committed offset is \
-                     {committed}. The journal is the truth: set the group's offset back to {next}, or, to start anew, use \
-                     another `application` id"
-                )));
+        let partition = task.partition;
+        for ((topic, next), committed) in shared.topics.iter().zip(&task.next).zip(log.committed) {
+            match committed {
+                Some(committed) if committed != *next => {
+                    let of = if shared.merges() { format!(" of {topic}") } else { String::new() };
+                    return Err(WorldError::Fatal(format!(
+                        "partition {partition}: the journal ends at offset {next}{of}, but the group's committed offset is \
+                         {committed}. The journal is the truth: set the group's offset back to {next}, or, to start anew, use \
+                         another `application` id"
+                    )));
+                }
+                None if task.journal_offset() >= 0 => {
+                    tracing::warn!(
+                        topic,
+                        partition,
+                        offset = next,
+                        "the group has no committed offset; the journal's end is taken"
+                    );
+                }
+                _ => {}
             }
-            None if task.journal_offset() >= 0 => {
-                tracing::warn!(
-                    partition,
-                    offset = next,
-                    "the group has no committed offset; the journal's end is taken"
-                );
-            }
-            _ => {}
         }
-        let replayed = u64::try_from(next - began).unwrap_or(0);
-        Ok(Restored { task, replayed })
+        let replayed: Offset = task.next.iter().zip(&began).map(|(next, began)| next - began).sum();
+        Ok(Restored { task, replayed: u64::try_from(replayed).unwrap_or(0) })
     }
+}
+
+/// The group's offset of each input topic.
+fn committed<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    partition: PartitionId,
+) -> Result<Vec<Option<Offset>>, WorldError> {
+    (0..shared.topics.len()).map(|topic| world.committed(Source { topic, partition })).collect()
 }
 
 /// The rules of a generation, and of the one before it while a sweep leads from that one to it.

@@ -55,7 +55,7 @@ impl<S: Store> Restoring<S> {
     pub fn begin(&mut self, worker: usize, shared: &Shared, partition: PartitionId, not_before: Millis) {
         self.waiting.entry(partition).or_insert_with(|| Waiting {
             restore: Restore::new(partition, None),
-            gauges: PartitionAssigned { worker, topic: &shared.topic, partition }.emit(&shared.metrics),
+            gauges: PartitionAssigned { worker, topic: shared.topic(), partition }.emit(&shared.metrics),
             began: Instant::now(),
             not_before,
             stuck: None,

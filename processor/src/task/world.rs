@@ -14,14 +14,32 @@ use super::rulebook::Generation;
 use crate::codec::rows::Position;
 use crate::store::{Store, StoreError};
 
-/// Number of a partition of the events topic; a task is one partition.
+/// Number of a partition of the input topics; a task is that partition of all of them.
 pub type PartitionId = i32;
+/// Which input topic, by its place in the configuration. The group subscribes to the first.
+pub type TopicId = usize;
 /// Place in a partition of a topic.
 pub type Offset = i64;
 
-/// A record of the events topic.
+/// A partition of an input topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    pub topic: TopicId,
+    pub partition: PartitionId,
+}
+
+impl Source {
+    /// Of the topic that the group subscribes to.
+    #[must_use]
+    pub fn first(partition: PartitionId) -> Self {
+        Self { topic: 0, partition }
+    }
+}
+
+/// A record of an input topic.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
+    pub topic: TopicId,
     pub partition: PartitionId,
     pub offset: Offset,
     /// When it was written, by its producer's or its broker's clock as the topic is set up.
@@ -38,9 +56,21 @@ pub enum Arrival<'a> {
     Record(Input<'a>),
     /// The partition has been read up to this offset, and that is its end as far as a reader of committed records can see.
     End {
+        topic: TopicId,
         partition: PartitionId,
         offset: Offset,
+        /// The broker said that nothing lies behind it, not even what an open transaction hides. Of no account with one
+        /// topic.
+        is_all: bool,
     },
+}
+
+impl Arrival<'_> {
+    #[must_use]
+    pub fn source(&self) -> Source {
+        let (Self::Record(Input { topic, partition, .. }) | Self::End { topic, partition, .. }) = *self;
+        Source { topic, partition }
+    }
 }
 
 /// Partitions that come and go, found while polling.
@@ -66,8 +96,8 @@ pub struct Outgoing {
 pub struct Transaction {
     pub alerts: Vec<Outgoing>,
     pub dead_letters: Vec<Outgoing>,
-    /// Next offset of every partition it touches.
-    pub offsets: Vec<(PartitionId, Offset)>,
+    /// Next offset of every partition it touches, in each input topic.
+    pub offsets: Vec<(Source, Offset)>,
     /// One journal record for each partition it touches.
     pub journal: Vec<(PartitionId, Vec<u8>)>,
 }
@@ -197,7 +227,8 @@ pub trait World {
     /// Wall clock.
     fn now(&self) -> Millis;
 
-    /// Hands what has come to `each`, at most `max` records, waiting up to `wait` for the first.
+    /// Hands what has come to `each`, at most `max` records, waiting up to `wait` for the first. `wanted`: only what comes
+    /// from these; everything else waits where it is. `None`: from everywhere.
     ///
     /// # Errors
     /// [`WorldError::Transient`] or [`WorldError::Fatal`].
@@ -205,14 +236,15 @@ pub trait World {
         &mut self,
         max: usize,
         wait: Duration,
+        wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError>;
 
-    /// Starts reading restored partitions from these offsets.
+    /// Starts reading restored partitions from these offsets, one for each input topic.
     ///
     /// # Errors
     /// As for [`World::poll`].
-    fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError>;
+    fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError>;
 
     /// Lets go of revoked partitions, after their tasks were settled.
     ///
@@ -232,17 +264,17 @@ pub trait World {
     /// [`WorldError::Transient`] or [`WorldError::Fatal`].
     fn fence(&mut self) -> Result<(), WorldError>;
 
-    /// The high watermark of a partition of the events topic, as its broker has it now.
+    /// The high watermark of a partition of an input topic, as its broker has it now.
     ///
     /// # Errors
     /// [`WorldError::Transient`]; [`WorldError::ClockOff`].
-    fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
+    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError>;
 
-    /// The oldest offset that a partition of the events topic still has.
+    /// The oldest offset that a partition of an input topic still has.
     ///
     /// # Errors
     /// [`WorldError::Transient`].
-    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError>;
+    fn start_of(&mut self, source: Source) -> Result<Offset, WorldError>;
 
     /// Counts every partition as not started, so that nothing more of it is read: for a loop that has dropped its tasks.
     fn hold(&mut self);
@@ -251,7 +283,7 @@ pub trait World {
     ///
     /// # Errors
     /// [`WorldError::Pending`] while a transaction with an offset of this partition is open; [`WorldError::Transient`].
-    fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError>;
+    fn committed(&mut self, source: Source) -> Result<Option<Offset>, WorldError>;
 
     /// Reads committed events of a partition again, from the first offset up to, not including, the second.
     ///
@@ -259,7 +291,7 @@ pub trait World {
     /// [`WorldError::Fatal`] if some of them are gone.
     fn replay(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),

@@ -12,6 +12,7 @@ pub struct IdleMetrics {
     advances: IntCounter,
     refusals: IntCounterVec,
     feed_broken: IntGaugeVec,
+    merge_waits: IntCounterVec,
 }
 
 impl IdleMetrics {
@@ -35,6 +36,11 @@ impl IdleMetrics {
                 "1 while the whole input of a worker has been silent for time.feed_timeout.",
                 &["worker"],
             )?,
+            merge_waits: r.counters(
+                "tocsin_merge_waits_total",
+                "Times a topic was waited for in vain for time.merge_wait, and others went on without it.",
+                &["topic"],
+            )?,
         })
     }
 }
@@ -52,6 +58,27 @@ impl IdleAdvanced<'_> {
         let Self { topic, partition, watermark } = self;
         metrics.idle.advances.inc();
         debug!(topic, partition, watermark, "idle partition: the watermark follows the wall clock");
+    }
+}
+
+/// A topic lags behind the others, which go on; the watermark waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicLags<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub waited_ms: i64,
+}
+
+impl TopicLags<'_> {
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { topic, partition, waited_ms } = self;
+        metrics.idle.merge_waits.with_label_values(&[topic]).inc();
+        if let Some(suppressed) = metrics.throttle.admit(("topic lags", "")) {
+            warn!(
+                topic,
+                partition, waited_ms, suppressed, "a topic brings nothing, and its end is not known: the others go on"
+            );
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub use checkpoint::{
     CheckpointFailed, CheckpointFailure, CheckpointFetched, CheckpointPrefetched, CheckpointRefused,
     CheckpointSuperseded, CheckpointTaken, CheckpointUploaded,
 };
-pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused};
+pub use idle::{FeedBroken, FeedRestored, IdleAdvanced, IdleRefusal, IdleRefused, TopicLags};
 pub use input::{
     DeadLettered, DuplicateEvent, EventCounters, FieldsIgnored, LateEvent, MixedPartitioners, TooOldEvent,
 };

@@ -22,7 +22,8 @@ const UNKNOWN: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct PartitionGauges {
     running: AtomicBool,
-    lag: AtomicI64,
+    /// Of each input topic, by its name.
+    lags: Mutex<BTreeMap<String, u64>>,
     watermark: AtomicI64,
     checkpoint: AtomicI64,
     store_bytes: AtomicU64,
@@ -36,7 +37,7 @@ impl Default for PartitionGauges {
     fn default() -> Self {
         Self {
             running: AtomicBool::new(false),
-            lag: AtomicI64::new(UNKNOWN),
+            lags: Mutex::default(),
             watermark: AtomicI64::new(UNKNOWN),
             checkpoint: AtomicI64::new(UNKNOWN),
             store_bytes: AtomicU64::new(0),
@@ -48,9 +49,13 @@ impl Default for PartitionGauges {
 }
 
 impl PartitionGauges {
-    /// Records that are in the partition and not yet done.
-    pub fn set_lag(&self, records: u64) {
-        self.lag.store(i64::try_from(records).unwrap_or(i64::MAX), Relaxed);
+    /// Records that are in the partition of this input topic and not yet done.
+    pub fn set_lag(&self, topic: &str, records: u64) {
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        match lags.get_mut(topic) {
+            Some(lag) => *lag = records,
+            None => drop(lags.insert(topic.to_owned(), records)),
+        }
     }
 
     pub fn set_watermark(&self, watermark: Millis) {
@@ -214,9 +219,10 @@ impl PartitionCollector {
         self.checkpoint_age.reset();
         for ((topic, partition), gauges) in tasks {
             let labels = &[topic.as_str(), &partition.to_string()];
-            let (lag, watermark) = (gauges.lag.load(Relaxed), gauges.watermark.load(Relaxed));
-            if lag != UNKNOWN {
-                self.lag.with_label_values(labels).set(lag);
+            let watermark = gauges.watermark.load(Relaxed);
+            for (topic, lag) in &*gauges.lags.lock().unwrap_or_else(PoisonError::into_inner) {
+                let lag = i64::try_from(*lag).unwrap_or(i64::MAX);
+                self.lag.with_label_values(&[topic.as_str(), labels[1]]).set(lag);
             }
             if watermark != UNKNOWN {
                 self.watermark.with_label_values(labels).set(watermark as f64 / 1e3);

@@ -220,7 +220,7 @@ fn a_partition_is_shown_while_it_is_assigned() {
     let other = PartitionAssigned { worker, topic, partition: 4 }.emit(&metrics);
     check(&metrics, "tocsin_lag_records", &[]);
     check(&metrics, "tocsin_watermark_staleness_seconds", &[]);
-    gauges.set_lag(7);
+    gauges.set_lag("events", 7);
     gauges.set_watermark(940_000);
     gauges.set_store_bytes(4096);
     other.set_cached_customers(12);
@@ -228,6 +228,9 @@ fn a_partition_is_shown_while_it_is_assigned() {
     check(&metrics, "tocsin_lag_records", &[&series("7")]);
     check(&metrics, "tocsin_watermark_timestamp_seconds", &[&series("940")]);
     check(&metrics, "tocsin_watermark_staleness_seconds", &[&series("60")]);
+    gauges.set_lag("answers", 2);
+    let further = r#"{partition="3",topic="answers"} 2"#;
+    check(&metrics, "tocsin_lag_records", &[further, &series("7")]);
     let other = r#"{partition="4",topic="events"} 0"#;
     check(&metrics, "tocsin_store_size_bytes", &[&series("4096"), other]);
 
@@ -239,7 +242,7 @@ fn a_partition_is_shown_while_it_is_assigned() {
     check(&metrics, "tocsin_restore_duration_seconds_sum", &[" 2"]);
 
     PartitionRevoked { worker, topic, partition: 3, lost: false }.emit(&metrics);
-    gauges.set_lag(9);
+    gauges.set_lag("events", 9);
     check(&metrics, "tocsin_lag_records", &[]);
     check(&metrics, "tocsin_partitions_assigned", &[" 1"]);
 }

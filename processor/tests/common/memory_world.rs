@@ -12,8 +12,8 @@ use std::time::Duration;
 use tocsin::store::{Batch, Between, Column, Each, MemoryStore, Store, StoreError};
 use tocsin::task::headers::Headers;
 use tocsin::task::world::{
-    Arrival, CheckpointFacts, Fetched, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Stores, Transaction,
-    World, WorldError,
+    Arrival, CheckpointFacts, Fetched, Input, Logged, Offset, Outgoing, PartitionId, Rebalance, Source, Stores,
+    Transaction, World, WorldError,
 };
 
 /// What a publish does, beside what it is asked to.
@@ -37,7 +37,10 @@ pub struct Event {
 /// What all members see.
 #[derive(Debug, Default)]
 pub struct Log {
+    /// Of the first input topic.
     pub input: BTreeMap<PartitionId, Vec<Event>>,
+    /// Of the others.
+    pub further: BTreeMap<Source, Vec<Event>>,
     pub alerts: Vec<Outgoing>,
     pub dead_letters: Vec<Outgoing>,
     pub journal: BTreeMap<PartitionId, Vec<Vec<u8>>>,
@@ -45,12 +48,22 @@ pub struct Log {
     pub journal_start: BTreeMap<PartitionId, Offset>,
     /// The same of the events.
     pub input_start: BTreeMap<PartitionId, Offset>,
-    pub committed: BTreeMap<PartitionId, Offset>,
+    pub committed: BTreeMap<Source, Offset>,
     /// The member that may publish for a partition.
     pub owners: BTreeMap<PartitionId, usize>,
     pub now: i64,
     /// An upstream transaction is open: readers of committed records stop here.
-    pub open_at: BTreeMap<PartitionId, Offset>,
+    pub open_at: BTreeMap<Source, Offset>,
+    /// Nobody gets anything of these, not even that they are at their end.
+    pub away: BTreeSet<Source>,
+}
+
+impl Log {
+    pub fn events(&self, source: Source) -> &Vec<Event> {
+        static NONE: Vec<Event> = Vec::new();
+        let Source { topic, partition } = source;
+        if topic == 0 { &self.input[&partition] } else { self.further.get(&source).unwrap_or(&NONE) }
+    }
 }
 
 pub type SharedLog = Arc<Mutex<Log>>;
@@ -113,11 +126,16 @@ impl Stores for DiskStores {
 }
 
 /// How a member holds a partition; see the same in `kafka/assignment.rs`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Held {
     Waiting,
-    Running { next: Offset, at_end: bool },
-    Leaving { lost: bool },
+    /// Of each input topic the next offset, and whether its end has been told.
+    Running {
+        next: Vec<(Offset, bool)>,
+    },
+    Leaving {
+        lost: bool,
+    },
 }
 
 /// One member's view of the log, with its stores.
@@ -254,8 +272,10 @@ pub fn rows(disk: &Disk, partition: PartitionId) -> Vec<(Column, Vec<u8>, Vec<u8
     Column::ALL.into_iter().flat_map(all).map(value).collect()
 }
 
-fn input(partition: PartitionId, offset: usize, event: &Event) -> Input<'_> {
+fn input(source: Source, offset: usize, event: &Event) -> Input<'_> {
+    let Source { topic, partition } = source;
     Input {
+        topic,
         partition,
         offset: offset as Offset,
         timestamp: Some(event.timestamp),
@@ -280,6 +300,7 @@ impl<T: Stores> World for MemoryWorld<T> {
         &mut self,
         max: usize,
         _wait: Duration,
+        wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         if let Some(rebalance) = self.tell() {
@@ -289,28 +310,34 @@ impl<T: Stores> World for MemoryWorld<T> {
         let log = self.log.lock().unwrap();
         let mut left = max;
         for (&partition, held) in &mut self.held {
-            let Held::Running { next, at_end } = held else { continue };
-            let events = &log.input[&partition];
-            let readable = log.open_at.get(&partition).map_or(events.len(), |open| *open as usize);
-            let until = readable.min(*next as usize + left.min(self.batch));
-            for (offset, event) in events.iter().enumerate().take(until).skip(*next as usize) {
-                each(Arrival::Record(input(partition, offset, event)));
-                (*at_end, left) = (false, left - 1);
-            }
-            *next = (*next).max(until as Offset);
-            if until == readable && !*at_end {
-                *at_end = true;
-                each(Arrival::End { partition, offset: *next });
+            let Held::Running { next } = held else { continue };
+            for (topic, (next, at_end)) in next.iter_mut().enumerate() {
+                let source = Source { topic, partition };
+                if wanted.is_some_and(|wanted| !wanted.contains(&source)) || log.away.contains(&source) {
+                    continue;
+                }
+                let events = log.events(source);
+                let readable = log.open_at.get(&source).map_or(events.len(), |open| *open as usize);
+                let until = readable.min(*next as usize + left.min(self.batch));
+                for (offset, event) in events.iter().enumerate().take(until).skip(*next as usize) {
+                    each(Arrival::Record(input(source, offset, event)));
+                    (*at_end, left) = (false, left - 1);
+                }
+                *next = (*next).max(until as Offset);
+                if until == readable && !*at_end {
+                    *at_end = true;
+                    each(Arrival::End { topic, partition, offset: *next, is_all: readable == events.len() });
+                }
             }
         }
         Ok(None)
     }
 
-    fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
-        for (partition, offset) in partitions {
+    fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError> {
+        for (partition, offsets) in partitions {
             match self.held.get_mut(partition) {
                 Some(Held::Leaving { .. }) | None => {}
-                Some(held) => *held = Held::Running { next: *offset, at_end: false },
+                Some(held) => *held = Held::Running { next: offsets.iter().map(|offset| (*offset, false)).collect() },
             }
         }
         Ok(())
@@ -324,12 +351,13 @@ impl<T: Stores> World for MemoryWorld<T> {
     fn publish(&mut self, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
         let mut log = self.log.lock().unwrap();
         assert_eq!(
-            transaction.offsets.iter().map(|(partition, _)| partition).collect::<Vec<_>>(),
-            transaction.journal.iter().map(|(partition, _)| partition).collect::<Vec<_>>(),
+            transaction.offsets.iter().map(|(source, _)| source.partition).collect::<BTreeSet<_>>(),
+            transaction.journal.iter().map(|(partition, _)| *partition).collect::<BTreeSet<_>>(),
             "what is touched has an offset and a journal record"
         );
         assert!(!transaction.offsets.is_empty(), "a transaction without offsets is not fenced");
-        let owned = transaction.offsets.iter().all(|(partition, _)| log.owners.get(partition) == Some(&self.member));
+        let owned =
+            transaction.offsets.iter().all(|(source, _)| log.owners.get(&source.partition) == Some(&self.member));
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         let mut offsets = Vec::new();
         if owned && fault != Fault::LostBefore {
@@ -357,32 +385,34 @@ impl<T: Stores> World for MemoryWorld<T> {
         Ok(())
     }
 
-    fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         self.hiccup()?;
-        Ok(self.log.lock().unwrap().input[&partition].len() as Offset)
+        Ok(self.log.lock().unwrap().events(source).len() as Offset)
     }
 
-    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+    fn start_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         self.hiccup()?;
-        Ok(self.log.lock().unwrap().input_start.get(&partition).copied().unwrap_or(0))
+        let log = self.log.lock().unwrap();
+        let start = log.input_start.get(&source.partition).filter(|_| source.topic == 0);
+        Ok(start.copied().unwrap_or(0))
     }
 
-    fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+    fn committed(&mut self, source: Source) -> Result<Option<Offset>, WorldError> {
         assert!(self.is_fenced, "what an earlier instance may still change is read");
         self.hiccup()?;
-        Ok(self.log.lock().unwrap().committed.get(&partition).copied())
+        Ok(self.log.lock().unwrap().committed.get(&source).copied())
     }
 
     fn replay(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
-        let events = self.log.lock().unwrap().input[&partition].clone();
+        let events = self.log.lock().unwrap().events(source).clone();
         for (offset, event) in events.iter().enumerate().take(to as usize).skip(from as usize) {
-            each(input(partition, offset, event));
+            each(input(source, offset, event));
         }
         self.hiccup()
     }

@@ -2,7 +2,7 @@
 //!
 //! Workers with a toy for an engine: of every partition, each fifth event raises an alert with its place and number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,16 +10,25 @@ use std::time::{Duration, Instant};
 
 use rdkafka::message::Message;
 use rdkafka::producer::Producer;
-use tocsin::task::world::{Arrival, Offset, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError};
+use tocsin::task::world::{Arrival, Offset, Outgoing, PartitionId, Rebalance, Source, Transaction, World, WorldError};
 
-use super::stage::{Asked as _, PATIENCE, Stage, TestWorld, own_broker, read_all};
+use super::stage::{Asked as _, PATIENCE, Stage, TestWorld, own_broker, read_all, settled};
 
 const PARTITIONS: i32 = 4;
 
 #[test]
 fn each_event_is_judged_once() {
-    let Some(broker) = own_broker("each_event_is_judged_once") else { return };
-    let mut stage = Stage::new(&broker, "chaos", PARTITIONS);
+    chaos("each_event_is_judged_once", 1);
+}
+
+#[test]
+fn each_event_of_two_topics_is_judged_once() {
+    chaos("each_event_of_two_topics_is_judged_once", 2);
+}
+
+fn chaos(test: &str, topics: usize) {
+    let Some(broker) = own_broker(test) else { return };
+    let mut stage = Stage::several(&broker, "chaos", PARTITIONS, topics);
     stage.settings.session_timeout = Duration::from_secs(2);
     stage.settings.transaction_timeout = Duration::from_secs(2);
     let stage = Arc::new(stage);
@@ -83,8 +92,8 @@ fn produce(stage: &Stage, stop: &AtomicBool) {
     let upstream = stage.upstream(Some("chaos-upstream"));
     let mut number = 0;
     for round in 0.. {
-        for partition in 0..PARTITIONS {
-            stage.produce(&upstream, partition, number..number + 3 + round % 7);
+        for source in sources(stage) {
+            stage.produce_to(&upstream, source, number..number + 3 + round % 7);
             number += 3 + round % 7;
         }
         if round % 5 == 4 {
@@ -100,10 +109,17 @@ fn produce(stage: &Stage, stop: &AtomicBool) {
     }
 }
 
+/// The partitions of all input topics.
+fn sources(stage: &Stage) -> impl Iterator<Item = Source> {
+    (0..stage.settings.input_topics().count())
+        .flat_map(|topic| (0..PARTITIONS).map(move |partition| Source { topic, partition }))
+}
+
 fn worker(stage: &Arc<Stage>, name: &str, crashes: bool) -> Running {
     let name = name.to_owned();
     Running::start(stage, move |stage, stop| {
-        let mut worker = Worker { world: stage.world(&name), tasks: BTreeMap::new(), alerts: Vec::new() };
+        let topics = stage.settings.input_topics().count();
+        let mut worker = Worker { topics, world: stage.world(&name), tasks: BTreeMap::new(), alerts: Vec::new() };
         worker.run(stop);
         if !crashes {
             worker.close();
@@ -119,7 +135,7 @@ struct Task {
 }
 
 impl Task {
-    fn judge(&mut self, partition: PartitionId, offset: Offset) -> Option<Outgoing> {
+    fn judge(&mut self, Source { topic, partition }: Source, offset: Offset) -> Option<Outgoing> {
         if offset < self.next {
             return None;
         }
@@ -127,15 +143,16 @@ impl Task {
         self.judged += 1;
         self.judged.is_multiple_of(5).then(|| Outgoing {
             key: format!("{partition}").into_bytes(),
-            payload: Some(format!("{partition} {offset} {}", self.judged).into_bytes()),
+            payload: Some(format!("{topic} {partition} {offset} {}", self.judged).into_bytes()),
             ..Outgoing::default()
         })
     }
 }
 
 struct Worker {
+    topics: usize,
     world: TestWorld,
-    tasks: BTreeMap<PartitionId, Task>,
+    tasks: BTreeMap<Source, Task>,
     alerts: Vec<Outgoing>,
 }
 
@@ -153,11 +170,13 @@ impl Worker {
     fn round(&mut self) -> Result<(), WorldError> {
         self.world.fence()?;
         let (tasks, alerts) = (&mut self.tasks, &mut self.alerts);
-        let rebalance = self.world.poll(500, Duration::from_millis(20), &mut |arrival| {
+        let running: Vec<Source> = tasks.keys().copied().collect();
+        let wanted = (self.topics > 1).then_some(&*running);
+        let rebalance = self.world.poll(500, Duration::from_millis(20), wanted, &mut |arrival| {
             if let Arrival::Record(record) = arrival
-                && let Some(task) = tasks.get_mut(&record.partition)
+                && let Some(task) = tasks.get_mut(&arrival.source())
             {
-                alerts.extend(task.judge(record.partition, record.offset));
+                alerts.extend(task.judge(arrival.source(), record.offset));
             }
         })?;
         match rebalance {
@@ -171,7 +190,7 @@ impl Worker {
         if !lost {
             self.publish()?;
         }
-        self.tasks.retain(|partition, _| !partitions.contains(partition));
+        self.tasks.retain(|source, _| !partitions.contains(&source.partition));
         self.world.release(partitions)?;
         if lost {
             self.forget();
@@ -187,33 +206,45 @@ impl Worker {
 
     fn restore(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
         for &partition in partitions {
-            let committed = self.world.committed_offset(partition)?;
-            let mut task = Task::default();
+            let sources: Vec<Source> = (0..self.topics).map(|topic| Source { topic, partition }).collect();
+            let committed = sources.iter().map(|source| settled(|| self.world.committed(*source)));
+            let committed = committed.collect::<Result<Vec<_>, _>>()?;
+            let mut tasks: Vec<Task> = sources.iter().map(|_| Task::default()).collect();
             for logged in self.world.journal_after(partition, -1)? {
                 let text = String::from_utf8(logged.payload).unwrap();
-                let numbers: Vec<i64> = text.split(' ').map(|number| number.parse().unwrap()).collect();
-                assert_eq!(numbers[0], task.next, "the journal of {partition} goes on where it was");
-                self.world.replay(partition, numbers[0], numbers[1], &mut |record| {
-                    task.judge(partition, record.offset);
-                })?;
-                task.next = numbers[1];
-                assert_eq!(numbers[2], task.judged as i64, "a replay of {partition} judges as often");
+                for ((line, source), task) in text.lines().zip(&sources).zip(&mut tasks) {
+                    let numbers: Vec<i64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+                    assert_eq!(numbers[0], task.next, "the journal of {source:?} goes on where it was");
+                    self.world.replay(*source, numbers[0], numbers[1], &mut |record| {
+                        task.judge(*source, record.offset);
+                    })?;
+                    task.next = numbers[1];
+                    assert_eq!(numbers[2], task.judged as i64, "a replay of {source:?} judges as often");
+                }
             }
-            assert_eq!(committed.unwrap_or(0), task.next, "journal and offset of {partition} agree");
-            task.from = task.next;
-            self.world.start(&[(partition, task.next)])?;
-            self.tasks.insert(partition, task);
+            let next: Vec<_> = tasks.iter().map(|task| task.next).collect();
+            let committed: Vec<_> = committed.into_iter().map(|committed| committed.unwrap_or(0)).collect();
+            assert_eq!(committed, next, "journal and offsets of {partition} agree");
+            self.world.start(&[(partition, next)])?;
+            for (source, mut task) in sources.into_iter().zip(tasks) {
+                task.from = task.next;
+                self.tasks.insert(source, task);
+            }
         }
         Ok(())
     }
 
     fn publish(&mut self) -> Result<(), WorldError> {
-        let touched = self.tasks.iter().filter(|(_, task)| task.next > task.from);
+        let moved = self.tasks.iter().filter(|(_, task)| task.next > task.from);
+        let touched: BTreeSet<PartitionId> = moved.map(|(source, _)| source.partition).collect();
         let mut transaction = Transaction { alerts: std::mem::take(&mut self.alerts), ..Transaction::default() };
-        for (partition, task) in touched {
-            let journal = format!("{} {} {}", task.from, task.next, task.judged);
-            transaction.offsets.push((*partition, task.next));
-            transaction.journal.push((*partition, journal.into_bytes()));
+        for partition in touched {
+            let of = |topic| Source { topic, partition };
+            let tasks: Vec<_> = (0..self.topics).map(|topic| (of(topic), &self.tasks[&of(topic)])).collect();
+            let line = |task: &Task| format!("{} {} {}", task.from, task.next, task.judged);
+            let journal: Vec<_> = tasks.iter().map(|(_, task)| line(task)).collect();
+            transaction.offsets.extend(tasks.iter().map(|(source, task)| (*source, task.next)));
+            transaction.journal.push((partition, journal.join("\n").into_bytes()));
         }
         if transaction.offsets.is_empty() {
             return Ok(());
@@ -231,7 +262,8 @@ impl Worker {
             // Whoever comes next finds it not done.
             self.forget();
         }
-        let partitions: Vec<_> = self.tasks.keys().copied().collect();
+        let partitions: BTreeSet<_> = self.tasks.keys().map(|source| source.partition).collect();
+        let partitions: Vec<_> = partitions.into_iter().collect();
         self.world.release(&partitions).unwrap();
     }
 }
@@ -239,12 +271,17 @@ impl Worker {
 /// Waits until the alerts are those that one look at all events finds.
 fn verify(stage: &Stage) {
     let mut expected = Vec::new();
-    let mut tasks: BTreeMap<PartitionId, Task> = BTreeMap::new();
-    let mut events = read_all(&stage.settings, &stage.settings.events_topic, PARTITIONS);
-    events.sort_by_key(|event| (event.partition(), event.offset()));
-    for event in &events {
-        let alert = tasks.entry(event.partition()).or_default().judge(event.partition(), event.offset());
-        expected.extend(alert.map(|alert| String::from_utf8(alert.payload.unwrap()).unwrap()));
+    let mut events = 0;
+    for (number, topic) in stage.settings.input_topics().enumerate() {
+        let mut tasks: BTreeMap<Source, Task> = BTreeMap::new();
+        let mut records = read_all(&stage.settings, topic, PARTITIONS);
+        records.sort_by_key(|event| (event.partition(), event.offset()));
+        events += records.len();
+        for event in &records {
+            let source = Source { topic: number, partition: event.partition() };
+            let alert = tasks.entry(source).or_default().judge(source, event.offset());
+            expected.extend(alert.map(|alert| String::from_utf8(alert.payload.unwrap()).unwrap()));
+        }
     }
     expected.sort_unstable();
     let started = Instant::now();
@@ -255,7 +292,7 @@ fn verify(stage: &Stage) {
         found.sort_unstable();
         let done = found.len() >= expected.len();
         if done || started.elapsed() > PATIENCE * 2 {
-            assert_eq!(found, expected, "of {} events", events.len());
+            assert_eq!(found, expected, "of {events} events");
             assert!(!expected.is_empty());
             return;
         }

@@ -13,7 +13,7 @@ fn serve(world: &mut TestWorld, held: &mut BTreeSet<PartitionId>) {
         None => {}
         Some(Rebalance::Assigned(partitions)) => {
             world.fence().unwrap();
-            world.start(&partitions.iter().map(|partition| (*partition, 0)).collect::<Vec<_>>()).unwrap();
+            world.start(&partitions.iter().map(|partition| (*partition, vec![0])).collect::<Vec<_>>()).unwrap();
             held.extend(partitions);
         }
         Some(Rebalance::Revoked { partitions, .. }) => {
@@ -118,7 +118,7 @@ fn of_two_with_one_name_the_older_ends() {
     let ended = loop {
         assert!(started.elapsed() < PATIENCE);
         assert_eq!(Seen::default().poll(&mut newer, 1), None);
-        if let Err(error) = older.poll(1, WAIT, &mut |_| ()) {
+        if let Err(error) = older.poll(1, WAIT, None, &mut |_| ()) {
             break error;
         }
     };

@@ -7,7 +7,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tocsin::kafka::{KafkaSettings, KafkaWorld};
 use tocsin::partitioner::Partitioner;
-use tocsin::task::world::{Logged, OpenOnly, Outgoing, PartitionId, World, WorldError};
+use tocsin::task::world::{Logged, OpenOnly, Outgoing, PartitionId, Source, World, WorldError};
 
 use super::common;
 use super::stage::{
@@ -30,7 +30,7 @@ fn what_is_published_is_there_once_and_in_its_place() {
     for partition in [0, 1] {
         assert_eq!(seen.records[&partition], (0..100).collect::<Vec<_>>());
         assert_eq!(seen.ends[&partition], 100);
-        assert_eq!(world.end_of(partition).unwrap(), 100);
+        assert_eq!(world.end_of(Source::first(partition)).unwrap(), 100);
         assert_eq!(world.committed_offset(partition).unwrap(), None);
         assert_eq!(world.journal_after(partition, -1).unwrap(), []);
     }
@@ -122,7 +122,7 @@ fn a_broker_that_does_not_answer_leaves_nothing_behind() {
     assert_eq!(assigned(&mut world), [0], "all must be started anew");
     assert_eq!(world.committed_offset(0).unwrap(), Some(100));
     assert_eq!(world.journal_after(0, -1).unwrap().len(), 1);
-    world.start(&[(0, 100)]).unwrap();
+    world.start(&[(0, vec![100])]).unwrap();
     let mut seen = Seen::default();
     seen.until(&mut world, |seen| seen.ends.contains_key(&0));
     assert_eq!(seen.records[&0], (100..5_000).collect::<Vec<_>>());
@@ -154,6 +154,6 @@ fn a_commit_whose_answer_was_lost_ends_the_producer() {
     }
     world.fence().unwrap();
     assert_eq!(assigned(&mut world), [0]);
-    world.start(&[(0, 0)]).unwrap();
+    world.start(&[(0, vec![0])]).unwrap();
     world.publish(&transaction(&[(0, 4)], "x")).unwrap();
 }

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset as Position, TopicPartitionList};
 use tocsin::kafka::KafkaSettings;
-use tocsin::task::world::{Offset, World, WorldError};
+use tocsin::task::world::{Offset, Source, World, WorldError};
 
 use super::stage::{
     Asked as _, PATIENCE, Seen, Stage, admin, assert_fatal, shared, start_assigned, transaction, wait, write,
@@ -32,7 +32,7 @@ fn a_replay_reads_exactly_the_stretch() {
     let mut world = stage.world("a");
     let mut check = |from: Offset, to: Offset, expected: &[Offset]| {
         let mut offsets = Vec::new();
-        world.replay(0, from, to, &mut |record| offsets.push(record.offset)).unwrap();
+        world.replay(Source::first(0), from, to, &mut |record| offsets.push(record.offset)).unwrap();
         assert_eq!(offsets, expected, "{from}..{to}");
     };
     check(0, 3, &[0, 1, 2]);
@@ -79,14 +79,14 @@ fn a_partition_that_is_started_anew_brings_nothing_from_before() {
         // Most of what librdkafka has fetched by now is left in the queue.
         Seen::default().poll(&mut world, 10);
         thread::sleep(Duration::from_millis(100));
-        world.start(&[(0, start)]).unwrap();
+        world.start(&[(0, vec![start])]).unwrap();
         let mut seen = Seen::default();
         seen.until(&mut world, |seen| seen.count(0) >= 1);
         let offsets = &seen.records[&0];
         assert_eq!(*offsets, (start..start + offsets.len() as Offset).collect::<Vec<_>>());
     }
     let mut seen = Seen::default();
-    world.start(&[(0, 19_990)]).unwrap();
+    world.start(&[(0, vec![19_990])]).unwrap();
     seen.until(&mut world, |seen| seen.ends.contains_key(&0));
     assert_eq!(seen.records[&0], (19_990..20_000).collect::<Vec<_>>());
 }
@@ -100,25 +100,33 @@ fn an_open_transaction_upstream_is_no_end() {
     start_assigned(&mut world);
     let mut seen = Seen::default();
     seen.until(&mut world, |seen| seen.ends.get(&0) == Some(&3));
-    assert_eq!(world.end_of(0).unwrap(), 3);
+    assert_eq!(world.end_of(Source::first(0)).unwrap(), 3);
 
     let upstream = stage.upstream(Some("openend-upstream"));
     stage.produce(&upstream, 0, 3..8);
     for _ in 0..5 {
         assert_eq!(seen.poll(&mut world, 10), None);
     }
-    assert_eq!((seen.count(0), world.end_of(0).unwrap()), (3, 8), "read to what is stable, and there is more");
+    assert_eq!(
+        (seen.count(0), world.end_of(Source::first(0)).unwrap()),
+        (3, 8),
+        "read to what is stable, and there is more"
+    );
 
     upstream.commit_transaction(PATIENCE).unwrap();
     // The control record of the commit has offset 8.
     seen.until(&mut world, |seen| seen.ends.get(&0) == Some(&9));
-    assert_eq!((seen.count(0), world.end_of(0).unwrap()), (8, 9));
+    assert_eq!((seen.count(0), world.end_of(Source::first(0)).unwrap()), (8, 9));
 
     upstream.begin_transaction().unwrap();
     stage.produce(&upstream, 0, 8..10);
     upstream.abort_transaction(PATIENCE).unwrap();
     seen.until(&mut world, |seen| seen.ends.get(&0) == Some(&12));
-    assert_eq!((seen.count(0), world.end_of(0).unwrap()), (8, 12), "nothing came of it, but the end is where it is");
+    assert_eq!(
+        (seen.count(0), world.end_of(Source::first(0)).unwrap()),
+        (8, 12),
+        "nothing came of it, but the end is where it is"
+    );
 }
 
 #[test]
@@ -177,11 +185,14 @@ fn what_is_gone_is_named() {
     assert_eq!(world.journal_after(0, 3).unwrap().len(), 1);
     assert_eq!(world.journal_after(0, 5).unwrap(), [], "its control record is behind the last record");
     assert_fatal(world.journal_after(0, 0), &["gone.journal", "begins at offset 4", "offset 1 is wanted"]);
-    assert_fatal(world.replay(0, 5, 10, &mut |_| ()), &["gone.events", "begins at offset 6", "offset 5 is wanted"]);
-    assert_fatal(world.start(&[(0, 5)]), &["gone.events", "holds offsets 6 to 10", "5 is to be read"]);
-    assert_fatal(world.start(&[(0, 11)]), &["gone.events", "holds offsets 6 to 10", "11 is to be read"]);
-    assert_eq!(world.start_of(0).unwrap(), 6);
-    world.start(&[(0, 6)]).unwrap();
+    assert_fatal(
+        world.replay(Source::first(0), 5, 10, &mut |_| ()),
+        &["gone.events", "begins at offset 6", "offset 5 is wanted"],
+    );
+    assert_fatal(world.start(&[(0, vec![5])]), &["gone.events", "holds offsets 6 to 10", "5 is to be read"]);
+    assert_fatal(world.start(&[(0, vec![11])]), &["gone.events", "holds offsets 6 to 10", "11 is to be read"]);
+    assert_eq!(world.start_of(Source::first(0)).unwrap(), 6);
+    world.start(&[(0, vec![6])]).unwrap();
 }
 
 fn delete_before(settings: &KafkaSettings, offsets: &[(&str, Offset)]) {

@@ -54,7 +54,7 @@ fn what_is_revoked_stays_until_it_is_released() {
     other.fence().unwrap();
     assert_eq!(other.committed_offset(gone[0]).unwrap(), Some(10));
     assert_eq!(other.journal_after(gone[0], -1).unwrap().len(), 1);
-    other.start(&[(gone[0], 10)]).unwrap();
+    other.start(&[(gone[0], vec![10])]).unwrap();
     other.publish(&transaction(&[(gone[0], 10)], "mine now")).unwrap();
     // The one that stayed goes on where it was, and so it does after a restart.
     let kept = 1 - gone[0];
@@ -64,7 +64,7 @@ fn what_is_revoked_stays_until_it_is_released() {
     assert_eq!(seen.records[&kept], [10, 11]);
     one.hold();
     assert_eq!(assigned(&mut one), [kept]);
-    one.start(&[(kept, 11)]).unwrap();
+    one.start(&[(kept, vec![11])]).unwrap();
     let mut seen = Seen::default();
     seen.until(&mut one, |seen| seen.ends.contains_key(&kept));
     assert_eq!(seen.records[&kept], [11]);
@@ -88,14 +88,14 @@ fn a_rebalance_does_not_disturb_those_who_publish() {
             let offsets: Vec<_> = held.iter().map(|partition| (*partition, 0)).collect();
             one.publish(&transaction(&offsets, "round")).unwrap();
             published += 1;
-            match one.poll(1, Duration::ZERO, &mut |_| ()).unwrap() {
+            match one.poll(1, Duration::ZERO, None, &mut |_| ()).unwrap() {
                 None => {}
                 Some(Rebalance::Revoked { partitions, lost: false }) => {
                     held.retain(|partition| !partitions.contains(partition));
                     one.release(&partitions).unwrap();
                 }
                 Some(Rebalance::Assigned(partitions)) => {
-                    one.start(&partitions.iter().map(|partition| (*partition, 0)).collect::<Vec<_>>()).unwrap();
+                    one.start(&partitions.iter().map(|partition| (*partition, vec![0])).collect::<Vec<_>>()).unwrap();
                     held.extend(partitions);
                 }
                 Some(lost) => panic!("{lost:?}"),
@@ -109,7 +109,7 @@ fn a_rebalance_does_not_disturb_those_who_publish() {
         let partitions = start_assigned(&mut passing);
         assert!(!partitions.is_empty());
         thread::sleep(Duration::from_millis(300));
-        passing.poll(1, WAIT, &mut |_| ()).unwrap();
+        passing.poll(1, WAIT, None, &mut |_| ()).unwrap();
         drop(passing);
     }
     let (held, published) = worker.join().unwrap();

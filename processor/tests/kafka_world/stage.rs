@@ -17,7 +17,7 @@ use tocsin::kafka::topics::{self, NewTopics, TopicPolicy};
 use tocsin::kafka::{KafkaSettings, KafkaWorld};
 use tocsin::store::{MemoryStore, StoreError};
 use tocsin::task::world::{
-    Arrival, Logged, Offset, OpenOnly, Outgoing, PartitionId, Rebalance, Transaction, World, WorldError,
+    Arrival, Logged, Offset, OpenOnly, Outgoing, PartitionId, Rebalance, Source, Transaction, World, WorldError,
 };
 
 use crate::common;
@@ -36,8 +36,14 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(broker: &Broker, application: &str, partitions: i32) -> Self {
+        Self::several(broker, application, partitions, 1)
+    }
+
+    /// With so many input topics.
+    pub fn several(broker: &Broker, application: &str, partitions: i32, topics: usize) -> Self {
         let mut settings = KafkaSettings::new(&broker.bootstrap, application, "a", 0);
         settings.events_topic = format!("{application}.events");
+        settings.further_topics = (1..topics).map(|topic| format!("{application}.events-{topic}")).collect();
         settings.alerts_topic = format!("{application}.alerts");
         settings.dead_letters_topic = format!("{application}.dead-letters");
         settings.session_timeout = Duration::from_secs(6);
@@ -76,7 +82,12 @@ impl Stage {
     }
 
     pub fn produce(&self, producer: &BaseProducer, partition: PartitionId, events: Range<usize>) {
-        write(producer, &self.settings.events_topic, partition, events.map(|event| format!("event {event}")));
+        self.produce_to(producer, Source::first(partition), events);
+    }
+
+    pub fn produce_to(&self, producer: &BaseProducer, source: Source, events: Range<usize>) {
+        let topic = self.settings.input_topics().nth(source.topic).unwrap();
+        write(producer, topic, source.partition, events.map(|event| format!("event {event}")));
     }
 }
 
@@ -103,13 +114,13 @@ pub struct Seen {
 
 impl Seen {
     pub fn poll(&mut self, world: &mut TestWorld, max: usize) -> Option<Rebalance> {
-        let polled = world.poll(max, WAIT, &mut |arrival| match arrival {
+        let polled = world.poll(max, WAIT, None, &mut |arrival| match arrival {
             Arrival::Record(record) => {
                 self.ends.remove(&record.partition);
                 self.records.entry(record.partition).or_default().push(record.offset);
                 self.payloads.push(String::from_utf8_lossy(record.payload.unwrap_or_default()).into_owned());
             }
-            Arrival::End { partition, offset } => drop(self.ends.insert(partition, offset)),
+            Arrival::End { partition, offset, .. } => drop(self.ends.insert(partition, offset)),
         });
         // Who was given nothing hears that once; it changes nothing.
         polled.unwrap().filter(|rebalance| *rebalance != Rebalance::Assigned(Vec::new()))
@@ -155,7 +166,8 @@ pub fn start_assigned(world: &mut TestWorld) -> Vec<PartitionId> {
         .iter()
         .map(|partition| {
             let committed = world.committed_offset(*partition).unwrap();
-            (*partition, committed.unwrap_or_else(|| world.start_of(*partition).unwrap()))
+            let start = committed.unwrap_or_else(|| world.start_of(Source::first(*partition)).unwrap());
+            (*partition, vec![start])
         })
         .collect();
     world.start(&starts).unwrap();
@@ -178,7 +190,7 @@ pub fn settled<T>(mut ask: impl FnMut() -> Result<T, WorldError>) -> Result<T, W
 /// Questions of a restore, in the form that tests want.
 pub trait Asked: World {
     fn committed_offset(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
-        settled(|| self.committed(partition))
+        settled(|| self.committed(Source::first(partition)))
     }
 
     fn journal_after(&mut self, partition: PartitionId, offset: Offset) -> Result<Vec<Logged>, WorldError> {
@@ -191,7 +203,7 @@ impl<W: World> Asked for W {}
 
 pub fn transaction(offsets: &[(PartitionId, Offset)], journal: &str) -> Transaction {
     Transaction {
-        offsets: offsets.to_vec(),
+        offsets: offsets.iter().map(|(partition, next)| (Source::first(*partition), *next)).collect(),
         journal: offsets.iter().map(|(partition, _)| (*partition, journal.as_bytes().to_vec())).collect(),
         ..Transaction::default()
     }

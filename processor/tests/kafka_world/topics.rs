@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use tocsin::kafka::KafkaSettings;
-use tocsin::kafka::topics::{self, NewTopics, TopicPolicy};
+use tocsin::kafka::topics::{self, NewTopics, TopicPolicy, Watch};
 use tocsin::task::world::WorldError;
 
 use super::stage::{PATIENCE, SKEW, admin, assert_fatal, shared, wait};
@@ -46,6 +46,12 @@ fn topics_are_created_or_named() {
     create(&settings, "topical.narrow", 2, &[]);
     let narrow = KafkaSettings { journal_topic: "topical.narrow".to_owned(), ..settings.clone() };
     fatal(&narrow, &policy, &["topical.narrow has 2 partitions, but topical.events has 3", "--partitions 3"]);
+    let several = |topic: &str| KafkaSettings { further_topics: vec![topic.to_owned()], ..settings.clone() };
+    let counts = ["topical.events has 3, topical.narrow has 2", "new topics with 3 partitions", "`application` id"];
+    fatal(&several("topical.narrow"), &policy, &counts);
+    let found = topics::check(&several("topical.further"), &creating).unwrap();
+    assert_eq!(found.created, ["topical.further"]);
+    assert_eq!(topics::check(&several("topical.further"), &policy).unwrap().partitions, 3, "as many as the others");
     create(&settings, "topical.compacted", 3, &[("cleanup.policy", "compact")]);
     let compacted = KafkaSettings { events_topic: "topical.compacted".to_owned(), ..settings.clone() };
     fatal(&compacted, &policy, &["topical.compacted has cleanup.policy=compact"]);
@@ -58,6 +64,29 @@ fn topics_are_created_or_named() {
         KafkaSettings { bootstrap: "127.0.0.1:1".to_owned(), request_timeout: Duration::from_millis(500), ..settings };
     let unreachable = topics::check(&nowhere, &policy);
     assert!(matches!(unreachable, Err(WorldError::Transient(_))), "{unreachable:?}");
+}
+
+#[test]
+fn partitions_that_are_added_while_it_runs_are_noticed() {
+    let Some(broker) = shared("partitions_that_are_added_while_it_runs_are_noticed") else { return };
+    let mut settings = KafkaSettings::new(&broker.bootstrap, "growing", "a", 0);
+    settings.events_topic = "growing.events".to_owned();
+    settings.further_topics = vec!["growing.answers".to_owned()];
+    for topic in ["growing.events", "growing.answers"] {
+        create(&settings, topic, 2, &[]);
+    }
+    let watch = Watch::new(&settings, 2).unwrap();
+    watch.look().unwrap();
+    let more = [NewPartitions::new("growing.answers", 3)];
+    wait(admin(&settings).create_partitions(&more, &AdminOptions::new())).unwrap();
+    let started = std::time::Instant::now();
+    let found = loop {
+        match watch.look() {
+            Ok(()) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+            found => break found,
+        }
+    };
+    assert_fatal(found, &["partitions were added to the topic growing.answers", "it had 2, and has 3", "application"]);
 }
 
 fn create(settings: &KafkaSettings, topic: &str, partitions: i32, config: &[(&str, &str)]) {

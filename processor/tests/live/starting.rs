@@ -34,12 +34,12 @@ fn no_broker_is_an_error_that_names_it() {
 }
 
 #[test]
-fn two_topics_of_events_are_refused() {
+fn a_topic_of_events_that_is_given_twice_is_refused() {
     let mut run = tocsin();
-    run.args(["run", "--bootstrap", "127.0.0.1:9", "--rules", "rules", "--set", "topics.events=one,two"]);
+    run.args(["run", "--bootstrap", "127.0.0.1:9", "--rules", "rules", "--set", "topics.events=one,two,one"]);
     let (code, _, told) = ended(&mut run);
     assert_eq!(code, Some(2), "{told}");
-    assert!(told.contains("topics.events") && told.contains("give one topic"), "{told}");
+    assert!(told.contains("topics.events") && told.contains("`one` is given twice"), "{told}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tocsin::audit::{self, Asked, AuditError, Base, Bases, Bounds, Ends, Logs, Pr
 use tocsin::codec::journal::{JournalRecord, Step};
 use tocsin::store::{MemoryStore, Store, StoreError};
 use tocsin::task::Events;
-use tocsin::task::world::{Input, Offset, Outgoing, PartitionId, World, WorldError};
+use tocsin::task::world::{Input, Offset, Outgoing, PartitionId, Source, World, WorldError};
 use tocsin_core::time::{HOUR, MINUTE, Millis};
 
 use crate::memory_world::{Checkpoints, Disk, DiskStores, Event, MemoryWorld, SharedLog};
@@ -36,7 +36,8 @@ impl Outside {
         let log = self.log.lock().unwrap();
         let first = |starts: &BTreeMap<PartitionId, Offset>| starts.get(&partition).copied().unwrap_or(0);
         match topic {
-            Topic::Events => first(&log.input_start)..log.input[&partition].len() as Offset,
+            Topic::Events(0) => first(&log.input_start)..log.input[&partition].len() as Offset,
+            Topic::Events(topic) => 0..log.events(Source { topic, partition }).len() as Offset,
             Topic::Journal => {
                 first(&log.journal_start)..log.journal.get(&partition).map_or(0, |journal| journal.len() as Offset)
             }
@@ -53,7 +54,7 @@ impl Logs for Outside {
 
     fn partitions(&mut self, topic: Topic) -> Result<i32, WorldError> {
         Ok(match topic {
-            Topic::Events | Topic::Journal => self.log.lock().unwrap().input.len() as i32,
+            Topic::Events(_) | Topic::Journal => self.log.lock().unwrap().input.len() as i32,
             Topic::Alerts | Topic::DeadLetters => 1,
         })
     }
@@ -89,7 +90,7 @@ impl Logs for Outside {
                 }
                 Topic::Alerts => outgoing(&log.alerts[place], each),
                 Topic::DeadLetters => outgoing(&log.dead_letters[place], each),
-                Topic::Events => panic!("events are judged, not read"),
+                Topic::Events(_) => panic!("events are judged, not read"),
             }
         }
         Ok(())
@@ -99,14 +100,14 @@ impl Logs for Outside {
 impl Events for Outside {
     fn again(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
     ) -> Result<(), WorldError> {
-        let kept = self.kept(Topic::Events, partition);
+        let kept = self.kept(Topic::Events(source.topic), source.partition);
         assert!(kept.start <= from && to <= kept.end, "{from} to {to} of {kept:?}");
-        self.events.replay(partition, from, to, each)
+        self.events.replay(source, from, to, each)
     }
 }
 
@@ -138,7 +139,8 @@ impl Bases for Copies {
 }
 
 fn ends(outside: &mut Outside) -> Ends {
-    Ends::take(outside, Duration::ZERO).unwrap()
+    let further = outside.log.lock().unwrap().further.keys().map(|source| source.topic).max().unwrap_or(0);
+    Ends::take(outside, 1 + further, Duration::ZERO).unwrap()
 }
 
 fn audit_with(mut outside: Outside, mut copies: Copies, options: &Options, change: impl FnOnce(&mut Asked)) -> Report {
@@ -439,7 +441,7 @@ fn with_checkpoint(options: &Options) -> (SharedLog, Copies) {
         name: "the checkpoint".into(),
         journal_offset: sequence - 1,
         journal_sequence: sequence,
-        next: record.to.next("events").unwrap(),
+        next: vec![record.to.next("events").unwrap()],
     };
     assert!(sequence > 4 && (sequence as usize) < journal(&log, 0).len() - 4);
     (log, Copies { checkpoints, bases: vec![base] })
@@ -455,11 +457,11 @@ fn a_checkpoint_stands_in_for_what_retention_has_taken() {
         records.iter().filter(|record| record.sequence > base.journal_sequence).map(|record| record.transitions).sum();
     assert!(after > 5);
     log.lock().unwrap().journal_start.insert(0, 3);
-    log.lock().unwrap().input_start.insert(0, base.next);
+    log.lock().unwrap().input_start.insert(0, base.next[0]);
     let report = audit_with(Outside::new(&log), copies, &options, |_| ());
     assert!(report.equal, "{report:#?}");
     assert_eq!(report.totals.alerts.equal, after);
-    assert_eq!(report.totals.events, 150 - base.next as u64);
+    assert_eq!(report.totals.events, 150 - base.next[0] as u64);
     assert!(report.hidden[0].contains("record number 4") && report.hidden[0].contains("the checkpoint"), "{report:#?}");
     assert!(report.alerts_topic.hidden > 0, "those from before the checkpoint");
     // Without it nothing can be said, and nothing is.
@@ -484,7 +486,7 @@ fn a_span_is_judged_from_the_last_checkpoint_before_it() {
     let report = audit_with(Outside::new(&log), copies, &options, span);
     assert!(report.equal && report.hidden.is_empty(), "{report:#?}");
     assert_eq!((report.totals.alerts.equal, report.totals.journal_records), (expected, count));
-    assert!(report.totals.events < 150 - base.next as u64, "it begins at the checkpoint, and ends before the end");
+    assert!(report.totals.events < 150 - base.next[0] as u64, "it begins at the checkpoint, and ends before the end");
     // The same from the beginning.
     let report = audit_with(Outside::new(&log), Copies::default(), &options, span);
     assert!(report.equal && report.hidden.is_empty(), "{report:#?}");

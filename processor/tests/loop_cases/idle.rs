@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tocsin::codec::journal::Step;
+use tocsin::task::world::Source;
 use tocsin_core::time::{HOUR, MINUTE, Millis, SECOND};
 
 use crate::memory_world::{Disk, SharedLog, rows};
@@ -108,7 +109,7 @@ fn not_while_an_upstream_transaction_hides_what_comes_next() {
     {
         let mut log = log.lock().unwrap();
         log.input.get_mut(&0).unwrap().push(purchase);
-        log.open_at.insert(0, 1);
+        log.open_at.insert(Source::first(0), 1);
     }
     rounds_at(&log, &mut member, DUE + HOUR / 2);
     assert_eq!(alerts(&log), [], "the purchase is there, but cannot be read yet");

@@ -35,7 +35,8 @@ fn what_is_published_is_what_a_backtest_finds() {
     let mut rng = Rng::new(7);
     let directory = tempfile::tempdir().unwrap();
     let log = log_of(BTreeMap::from([0, 1].map(|partition| (partition, events(&mut rng, partition)))), EARLY);
-    let options = Options { max_batch: 3, cached_customers: 2, idle_after: Some(0), ..Options::default() };
+    let options =
+        Options { max_batch: 3, cached_customers: 2, idle_after: Some(0), partitions: 2, ..Options::default() };
     for now in [EARLY, END] {
         log.lock().unwrap().now = now;
         for fault in [Fault::LostBefore, Fault::LostAfter, Fault::None] {

@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tocsin::store::MemoryStore;
-use tocsin::task::world::PartitionId;
-use tocsin_core::time::{MINUTE, Millis};
+use tocsin::task::world::{PartitionId, Source};
+use tocsin_core::rule::RuleSet;
+use tocsin_core::time::{HOUR, MINUTE, Millis};
 
-use crate::memory_world::{Disk, Event, Fault, SharedLog, rows};
+use crate::memory_world::{Disk, Event, Fault, Log, SharedLog, rows};
 use crate::rng::Rng;
 use crate::setup::{self, BASE, HISTORY, LATER, Member, Options, alert, header, journal, json, log_of, member, round};
 
@@ -18,6 +20,8 @@ use crate::setup::{self, BASE, HISTORY, LATER, Member, Options, alert, header, j
 pub const EARLY: Millis = BASE - 1_000_000 * MINUTE;
 /// Rounds in which nothing is published until all is done: a restore takes one for each journal record.
 const PATIENCE: usize = 600;
+/// Input topics, as many as a case has.
+const TOPICS: [&str; 3] = [setup::TOPIC, "answers", "more"];
 /// And after them, when it makes due what is left.
 pub const END: Millis = BASE + 100_000 * MINUTE;
 
@@ -46,6 +50,9 @@ struct Reached {
     cut_drains: usize,
     restarts: usize,
     moves: usize,
+    /// Alerts of cases with several topics, and topics that brought nothing for a while.
+    merged: usize,
+    away: usize,
 }
 
 impl Reached {
@@ -55,10 +62,13 @@ impl Reached {
         self.cut_drains += other.cut_drains;
         self.restarts += other.restarts;
         self.moves += other.moves;
+        self.merged += other.merged;
+        self.away += other.away;
     }
 
     fn is_telling(&self) -> bool {
-        [self.alerts, self.dead_letters, self.cut_drains, self.restarts, self.moves].iter().all(|count| *count > 100)
+        let Self { alerts, dead_letters, cut_drains, restarts, moves, merged, away } = self;
+        [alerts, dead_letters, cut_drains, restarts, moves, merged, away].iter().all(|count| **count > 100)
     }
 }
 
@@ -77,8 +87,11 @@ impl Case {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let partitions = rng.range(1, 3) as i32;
-        let input = (0..partitions).map(|partition| (partition, events(&mut rng, partition))).collect();
+        let topics = rng.pick(&[1, 1, 2, 3]);
+        let input: BTreeMap<_, _> = (0..partitions).map(|partition| (partition, events(&mut rng, partition))).collect();
+        let (input, further) = if topics > 1 { spread(&mut rng, input, topics) } else { (input, BTreeMap::new()) };
         let log = log_of(input, EARLY);
+        log.lock().unwrap().further = further;
         let options = Options {
             max_batch: rng.pick(&[1, 2, 3, 5, 40]),
             interval: rng.pick(&[0, 0, 20]),
@@ -86,6 +99,9 @@ impl Case {
             cached_customers: rng.pick(&[0, 2, 1_000]),
             idle_after: Some(0),
             partitions,
+            topics: TOPICS[..topics].iter().map(|topic| (*topic).to_owned()).collect(),
+            // Nobody goes on without the others, so that the order is that of a backtest.
+            merge_wait: HOUR * 1_000_000,
             ..Options::default()
         };
         let disks = [Disk::default(), Disk::default()];
@@ -114,6 +130,7 @@ impl Case {
     fn disturb(&mut self) {
         let number = self.rng.range(0, 1) as usize;
         match self.rng.range(0, 9) {
+            _ if self.options.topics.len() > 1 && self.rng.chance(30) => self.send_away(),
             0 | 1 => self.crash(number),
             2 => self.copy(number),
             3 | 4 => self.move_partition(),
@@ -162,6 +179,17 @@ impl Case {
         self.reached.restarts += 1;
     }
 
+    /// A topic brings nothing for a while, or comes back.
+    fn send_away(&mut self) {
+        let topic = self.rng.range(0, self.options.topics.len() as i64 - 1) as usize;
+        let partition = self.rng.range(0, i64::from(self.options.partitions) - 1) as PartitionId;
+        let mut log = self.log.lock().unwrap();
+        if !log.away.insert(Source { topic, partition }) {
+            log.away.clear();
+        }
+        self.reached.away += 1;
+    }
+
     fn copy(&mut self, number: usize) {
         let disk = self.disks[number].lock().unwrap();
         self.copies.extend(disk.kept.iter().map(|(partition, store)| (*partition, store.clone())));
@@ -199,6 +227,7 @@ impl Case {
             world.faults.clear();
             world.hiccups.clear();
         }
+        self.log.lock().unwrap().away.clear();
         // At the end the clock stands still, and whoever waits to ask again would wait for ever.
         if self.log.lock().unwrap().now >= BASE {
             for number in [0, 1] {
@@ -239,25 +268,43 @@ impl Case {
         }
         self.reached.alerts += keys.len();
         for partition in 0..partitions {
-            let (expected, refused) = backtest(&self.log.lock().unwrap().input[&partition]);
-            let found = published.remove(&partition).unwrap_or_default();
+            let merged = merged(&self.log.lock().unwrap(), partition, self.options.topics.len());
+            let events: Vec<Event> = merged.iter().map(|(_, _, event)| event.clone()).collect();
+            let (mut expected, refused) = backtest(&events);
+            let mut found = published.remove(&partition).unwrap_or_default();
+            if self.options.topics.len() > 1 {
+                // The watermark comes later, so what one customer's timers bring may come after another's events.
+                let customer = |alert: &serde_json::Value| alert["customer_id"].to_string();
+                expected.sort_by_key(customer);
+                found.sort_by_key(customer);
+                self.reached.merged += found.len();
+            }
             for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert_eq!(found, expected, "partition {partition}, alert {place}");
             }
             assert_eq!(found.len(), expected.len(), "partition {partition}: alerts published");
-            self.check_dead_letters(partition, &refused);
+            let refused = refused.into_iter().map(|place| (merged[place].0, merged[place].1)).collect();
+            self.check_dead_letters(partition, refused);
             self.check_journal(partition);
         }
         self.check_replay();
     }
 
-    fn check_dead_letters(&mut self, partition: PartitionId, refused: &[usize]) {
+    /// Topic and offset of those that are refused, in order.
+    fn check_dead_letters(&mut self, partition: PartitionId, mut refused: Vec<(usize, usize)>) {
         let log = self.log.lock().unwrap();
         let of = |letter: &&_| header(letter, "tocsin.partition") == partition.to_string();
         let letters = log.dead_letters.iter().filter(of);
-        let offsets: Vec<usize> = letters.map(|letter| header(letter, "tocsin.offset").parse().unwrap()).collect();
-        assert_eq!(offsets, refused, "partition {partition}: dead letters");
-        self.reached.dead_letters += offsets.len();
+        let topic = |name: &str| TOPICS.iter().position(|topic| *topic == name).unwrap();
+        let place = |letter| (topic(&header(letter, "tocsin.topic")), header(letter, "tocsin.offset").parse().unwrap());
+        let mut found: Vec<(usize, usize)> = letters.map(place).collect();
+        if self.options.topics.len() > 1 {
+            // What has no event time is taken as soon as it comes.
+            found.sort_unstable();
+            refused.sort_unstable();
+        }
+        assert_eq!(found, refused, "partition {partition}: dead letters");
+        self.reached.dead_letters += found.len();
     }
 
     fn check_journal(&mut self, partition: PartitionId) {
@@ -271,9 +318,12 @@ impl Case {
         let is_cut = |step: &_| matches!(step, tocsin::codec::journal::Step::Drain { .. });
         self.reached.cut_drains += journal.iter().filter(|record| record.steps.last().is_some_and(is_cut)).count();
         let log = self.log.lock().unwrap();
-        let next = end.map(|end| end.next(setup::TOPIC).unwrap());
-        assert_eq!(log.committed.get(&partition).copied(), next);
-        assert_eq!(next.unwrap_or(0), log.input[&partition].len() as i64);
+        for (topic, name) in self.options.topics.iter().enumerate() {
+            let source = Source { topic, partition };
+            let next = end.as_ref().map(|end| end.next(name).unwrap());
+            assert_eq!(log.committed.get(&source).copied(), next);
+            assert_eq!(next.unwrap_or(0), log.events(source).len() as i64);
+        }
         let told: u64 = journal.iter().map(|record| record.transitions).sum();
         let of = |alert: &&tocsin::task::world::Outgoing| partition_of(&alert.key) == partition;
         assert_eq!(told, log.alerts.iter().filter(of).count() as u64);
@@ -309,12 +359,59 @@ impl Case {
     }
 }
 
+/// The events of each partition over several topics, each in the order of their times.
+fn spread(
+    rng: &mut Rng,
+    input: BTreeMap<PartitionId, Vec<Event>>,
+    topics: usize,
+) -> (BTreeMap<PartitionId, Vec<Event>>, BTreeMap<Source, Vec<Event>>) {
+    let (mut first, mut further) = (BTreeMap::new(), BTreeMap::new());
+    for (partition, mut events) in input {
+        events.sort_by_key(event_time);
+        let mut lanes = vec![Vec::new(); topics];
+        // Of one kind mostly, as topics are.
+        for event in events {
+            let kind =
+                event.payload.as_ref().map_or(0, |payload| payload.iter().position(|byte| *byte == b'p').unwrap_or(0));
+            let topic = if rng.chance(70) { kind } else { rng.range(0, 99) as usize } % topics;
+            lanes[topic].push(event);
+        }
+        let mut lanes = lanes.into_iter().enumerate();
+        first.insert(partition, lanes.next().unwrap().1);
+        further.extend(lanes.map(|(topic, events)| (Source { topic, partition }, events)));
+    }
+    (first, further)
+}
+
+/// When an event occurred; 0 of what is none.
+fn event_time(event: &Event) -> Millis {
+    let event: Option<serde_json::Value> = serde_json::from_slice(event.payload.as_deref().unwrap_or_default()).ok();
+    let at = event.and_then(|event| Some(event["occurred_at"].as_str()?.to_owned()));
+    at.map_or(0, |at| chrono::DateTime::parse_from_rfc3339(&at).unwrap().timestamp_millis())
+}
+
+/// The events of a partition as one file, each with its topic and its offset: merged by their times, if there are several.
+pub fn merged(log: &Log, partition: PartitionId, topics: usize) -> Vec<(usize, usize, Event)> {
+    let of = |topic| log.events(Source { topic, partition }).iter().cloned().enumerate();
+    let mut all: Vec<_> =
+        (0..topics).flat_map(|topic| of(topic).map(move |(offset, event)| (topic, offset, event))).collect();
+    if topics > 1 {
+        all.sort_by_key(|(topic, offset, event)| (event_time(event), *topic, *offset));
+    }
+    all
+}
+
 fn partition_of(customer: &[u8]) -> PartitionId {
     i32::from(customer[1] - b'0')
 }
 
 /// The alerts of a partition's events as a backtest finds them, and the offsets of those it refuses.
 pub fn backtest(events: &[Event]) -> (Vec<serde_json::Value>, Vec<usize>) {
+    backtest_by(&setup::rules(), events)
+}
+
+/// As [`backtest`], by rules of one's own.
+pub fn backtest_by(rules: &Arc<RuleSet>, events: &[Event]) -> (Vec<serde_json::Value>, Vec<usize>) {
     let mut settings = tocsin::backtest::Settings { until: Some(END - MINUTE), ..Default::default() };
     settings.engine.history = HISTORY;
     let run = |lines: &[&Event]| {
@@ -322,7 +419,7 @@ pub fn backtest(events: &[Event]) -> (Vec<serde_json::Value>, Vec<usize>) {
         let text = payloads.join(&b'\n');
         let mut out = Vec::new();
         let summary = tocsin::backtest::run(
-            setup::rules(),
+            rules.clone(),
             &setup::schemas(),
             &settings,
             Cursor::new(text),

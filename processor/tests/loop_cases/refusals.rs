@@ -6,7 +6,7 @@ use tocsin::codec::journal::JournalRecord;
 use tocsin::codec::rows::CATALOG_KEY;
 use tocsin::codec::schemas::catalog_to_json;
 use tocsin::store::{Batch, Column, Store as _};
-use tocsin::task::world::WorldError;
+use tocsin::task::world::{Source, WorldError};
 use tocsin_core::time::{HOUR, MINUTE};
 
 use crate::memory_world::{Disk, SharedLog};
@@ -114,7 +114,7 @@ fn a_missing_tick_is_noticed() {
 #[test]
 fn journal_and_committed_offset_must_agree() {
     let log = worked();
-    log.lock().unwrap().committed.insert(0, 3);
+    log.lock().unwrap().committed.insert(Source::first(0), 3);
     let message = objection(&log);
     assert!(message.contains("ends at offset 10") && message.contains("committed offset is 3"), "{message}");
     log.lock().unwrap().committed.clear();
@@ -136,7 +136,7 @@ fn other_rules_settings_or_topics_are_refused() {
     );
     log.lock().unwrap().journal.insert(0, whole.clone());
     change(&log, 0, |record| record.from.offsets[0].topic = "elsewhere".into());
-    assert!(objection(&log).contains("another topic than `events`"), "{}", objection(&log));
+    assert!(objection(&log).contains("of the topic `elsewhere`, not of the topic `events`"), "{}", objection(&log));
     log.lock().unwrap().journal.insert(0, whole);
     log.lock().unwrap().journal.get_mut(&0).unwrap()[1].truncate(20);
     assert!(objection(&log).contains("at offset 1 cannot be read"), "{}", objection(&log));

@@ -16,7 +16,7 @@ use tocsin::telemetry::Metrics;
 use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::rule::RuleSet;
-use tocsin_core::time::{HOUR, MINUTE, Millis};
+use tocsin_core::time::{HOUR, MINUTE, Millis, SECOND};
 
 use crate::memory_world::{Disk, DiskStores, Event, Log, MemoryWorld, SharedLog};
 
@@ -66,6 +66,10 @@ pub struct Options {
     pub checkpoint_interval: Option<Millis>,
     pub partitions: i32,
     pub partitioner: Option<Partitioner>,
+    pub topics: Vec<String>,
+    /// `None`: [`RULES`].
+    pub rules: Option<&'static str>,
+    pub merge_wait: Millis,
 }
 
 impl Default for Options {
@@ -80,6 +84,9 @@ impl Default for Options {
             checkpoint_interval: None,
             partitions: 1,
             partitioner: None,
+            topics: vec![TOPIC.into()],
+            rules: None,
+            merge_wait: 5 * SECOND,
         }
     }
 }
@@ -91,12 +98,13 @@ pub fn schemas() -> Arc<Schemas> {
 
 pub fn rules() -> Arc<RuleSet> {
     static RULE_SET: OnceLock<Arc<RuleSet>> = OnceLock::new();
-    let load = || {
-        let source = Source { name: "rules.yaml".into(), text: RULES.into() };
-        let limits = Limits { history: HISTORY, ..Limits::default() };
-        Arc::new(tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|e| panic!("{e}")).set)
-    };
-    RULE_SET.get_or_init(load).clone()
+    RULE_SET.get_or_init(|| loaded(RULES)).clone()
+}
+
+pub fn loaded(text: &str) -> Arc<RuleSet> {
+    let source = Source { name: "rules.yaml".into(), text: text.into() };
+    let limits = Limits { history: HISTORY, ..Limits::default() };
+    Arc::new(tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|e| panic!("{e}")).set)
 }
 
 /// A generation of rules; its number stands for its text.
@@ -113,7 +121,7 @@ pub fn generation(number: i64, rules: Arc<RuleSet>) -> Generation {
 pub fn shared(options: &Options) -> Arc<Shared> {
     static METRICS: OnceLock<Arc<Metrics>> = OnceLock::new();
     let metrics = METRICS.get_or_init(|| Metrics::new().unwrap()).clone();
-    let (schemas, rules) = (schemas(), rules());
+    let (schemas, rules) = (schemas(), options.rules.map_or_else(rules, loaded));
     Arc::new(Shared {
         application: "test".into(),
         instance: "test-0".into(),
@@ -133,7 +141,8 @@ pub fn shared(options: &Options) -> Arc<Shared> {
             max_batch: options.max_batch,
             write_behind: options.write_behind,
         },
-        topic: TOPIC.into(),
+        topics: options.topics.clone(),
+        merge_wait: options.merge_wait,
         partitions: options.partitions,
         partitioner: options.partitioner,
         checkpoint_interval: options.checkpoint_interval,

@@ -14,7 +14,7 @@ use tocsin::store::MemoryStore;
 use tocsin::task::cache::Cache;
 use tocsin_core::alert::Judged;
 use tocsin_core::engine::{Change, Detail, Engine, Settings};
-use tocsin_core::partition::{Drained, InForce, Partition, States, Swept, TimeSettings};
+use tocsin_core::partition::{Drained, InForce, Origin, Partition, States, Swept, TimeSettings};
 use tocsin_core::time::Millis;
 
 /// The alert records in the order of judging, and what was reached.
@@ -111,7 +111,7 @@ impl Run {
         let decoded = self.decoder.decode(line.as_bytes()).unwrap();
         let rules = in_force(&self.sets, self.now, self.before.as_ref());
         let (cache, out) = (&mut self.cache, &mut self.judged);
-        self.partition.take(rules, &settings, cache, &decoded, None, out).unwrap();
+        self.partition.take(rules, &settings, cache, &decoded, Origin::default(), out).unwrap();
         let came_first = waits && !self.waits(&event.customer);
         self.seen.note_if(came_first, "sweep: an event came first");
         self.write_records();

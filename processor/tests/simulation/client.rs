@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tocsin::task::world::{Offset, PartitionId};
+use tocsin::task::world::{Offset, PartitionId, Source};
 use tocsin_core::time::Millis;
 
 use crate::broker::{Broker, MemberId, Refusal};
@@ -20,7 +20,8 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
     Record(Offset),
-    End(Offset),
+    /// And whether the broker said that nothing lies behind.
+    End(Offset, bool),
 }
 
 /// A partition that is being fetched.
@@ -58,7 +59,7 @@ pub struct Client {
     /// The generation whose assignment was taken.
     synced: i32,
     must_join: bool,
-    fetches: BTreeMap<PartitionId, Fetch>,
+    fetches: BTreeMap<Source, Fetch>,
 }
 
 impl Client {
@@ -148,7 +149,7 @@ impl Client {
     pub fn given_back(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {
             self.owned.remove(partition);
-            self.fetches.remove(partition);
+            self.stop_fetching(*partition);
         }
         self.must_join = true;
         self.answered();
@@ -164,24 +165,24 @@ impl Client {
         }
     }
 
-    pub fn seek(&mut self, partition: PartitionId, position: Offset) {
-        self.fetches.insert(partition, Fetch { position, ..Fetch::default() });
+    pub fn seek(&mut self, source: Source, position: Offset) {
+        self.fetches.insert(source, Fetch { position, ..Fetch::default() });
     }
 
     pub fn stop_fetching(&mut self, partition: PartitionId) {
-        self.fetches.remove(&partition);
+        self.fetches.retain(|source, _| source.partition != partition);
     }
 
     /// The next items of a partition, at most so many.
-    pub fn take_fetched(&mut self, partition: PartitionId, most: usize) -> Vec<Fetched> {
-        let Some(fetch) = self.fetches.get_mut(&partition) else { return Vec::new() };
+    pub fn take_fetched(&mut self, source: Source, most: usize) -> Vec<Fetched> {
+        let Some(fetch) = self.fetches.get_mut(&source) else { return Vec::new() };
         let many = most.min(fetch.queue.len());
         fetch.queue.drain(..many).collect()
     }
 
     fn fetch(&mut self, broker: &Broker, rng: &mut Rng) {
-        for (&partition, fetch) in &mut self.fetches {
-            let log = &broker.events[partition as usize];
+        for (source, fetch) in &mut self.fetches {
+            let log = &broker.events[source];
             if fetch.queue.is_empty() && rng.chance(3) {
                 // Some of it comes again.
                 fetch.position = (fetch.position - rng.range(0, 3)).max(log.start);
@@ -198,7 +199,7 @@ impl Client {
             }
             if fetch.position == stable && fetch.told != Some(stable) {
                 fetch.told = Some(stable);
-                fetch.queue.push_back(Fetched::End(stable));
+                fetch.queue.push_back(Fetched::End(stable, stable == log.end()));
             }
         }
     }

@@ -143,8 +143,10 @@ fn retain(sim: &Sim) {
     let keep = position.journal_offset + i64::from(sim.plan.strange_store == 0 && sim.chance(50));
     let journal = &mut broker.journal[partition as usize];
     journal.start = journal.start.max(keep);
-    let events = &mut broker.events[partition as usize];
-    events.start = events.start.max(position.inputs[0].1);
+    for (source, (_, next)) in sim.plan.sources_of(partition).zip(&position.inputs) {
+        let events = broker.events.get_mut(&source).unwrap();
+        events.start = events.start.max(*next);
+    }
     drop(broker);
     sim.count("retention up to a checkpoint");
 }
@@ -211,7 +213,7 @@ fn estrange(kept: &mut Kept, rng: &mut Rng) {
     match rng.range(0, 2) {
         0 => position.journal_offset += rng.range(1_000, 2_000),
         1 => position.journal_sequence += rng.range(1, 3),
-        _ => position.inputs[0].1 += rng.range(1, 3),
+        _ => position.inputs.last_mut().unwrap().1 += rng.range(1, 3),
     }
     let mut batch = Batch::default();
     batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(&position));

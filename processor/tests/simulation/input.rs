@@ -1,7 +1,7 @@
 //! What comes in: customers' events, late ones, duplicates, bursts at one instant, records that are no events; some in
 //! transactions of their producers, which stay open for a while and may be aborted.
 
-use tocsin::task::world::PartitionId;
+use tocsin::task::world::{PartitionId, Source};
 use tocsin_core::time::{HOUR, MINUTE, Millis, SECOND};
 
 use crate::broker::Place;
@@ -78,7 +78,8 @@ impl Upstream {
         }
         let payload = Some(payload.into_bytes()).filter(|payload| !payload.is_empty());
         let data = Data { key, payload, headers: Vec::new() };
-        let place = Place::Events(partition);
+        let topic = rng.range(0, sim.plan.topics as i64 - 1) as usize;
+        let place = Place::Events(Source { topic, partition });
         let timestamp = now - rng.pick(&[0, 0, 5, SECOND]);
         match tx {
             None => broker.append(place, data, timestamp, None),

@@ -1,5 +1,6 @@
 //! What a seed decides before anything happens: how the members are set up, and what is to go wrong how often.
 
+use tocsin::task::world::{PartitionId, Source};
 use tocsin_core::time::{MINUTE, Millis, SECOND};
 
 use crate::rng::Rng;
@@ -8,6 +9,8 @@ use crate::rng::Rng;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub partitions: i32,
+    /// Input topics.
+    pub topics: usize,
     pub machines: usize,
     /// Turns of the main loop while things go wrong.
     pub turns: i64,
@@ -55,6 +58,7 @@ pub struct LoopSettings {
     pub write_behind: Millis,
     pub cached_customers: usize,
     pub idle_after: Option<Millis>,
+    pub merge_wait: Millis,
     pub checkpoint_interval: Option<Millis>,
 }
 
@@ -64,6 +68,7 @@ impl Plan {
         let is_static = rng.chance(40);
         Self {
             partitions: rng.pick(&[1, 1, 2, 3]),
+            topics: rng.pick(&[1, 1, 2, 3]),
             machines: rng.pick(&[1, 2, 2, 3]) as usize,
             turns: rng.range(30, 140),
             events: rng.range(5, 80),
@@ -93,6 +98,19 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The partitions of all input topics.
+    pub fn sources(&self) -> impl Iterator<Item = Source> + use<> {
+        let (topics, partitions) = (self.topics, self.partitions);
+        (0..topics).flat_map(move |topic| (0..partitions).map(move |partition| Source { topic, partition }))
+    }
+
+    /// One partition of all input topics.
+    pub fn sources_of(&self, partition: PartitionId) -> impl Iterator<Item = Source> + use<> {
+        (0..self.topics).map(move |topic| Source { topic, partition })
+    }
+}
+
 impl LoopSettings {
     fn new(rng: &mut Rng, objects: bool) -> Self {
         let interval = rng.pick(&[0, 20, 1_000]);
@@ -103,6 +121,7 @@ impl LoopSettings {
             write_behind: rng.pick(&[0, 30, 1_000, 20_000]),
             cached_customers: rng.pick(&[0, 2, 1_000]),
             idle_after: rng.pick(&[Some(10 * SECOND), Some(10 * SECOND), Some(0), None]),
+            merge_wait: rng.pick(&[100, 5 * SECOND, 60 * SECOND]),
             checkpoint_interval: objects.then(|| rng.pick(&[0, 5 * SECOND, 2 * MINUTE])),
         }
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tocsin::kafka::KafkaSettings;
 use tocsin::kafka::protocol::{Addressed, Delivered, Maker, Mark, Moment, Producer, Reports, Trouble, Undelivered};
-use tocsin::task::world::{Offset, PartitionId, WorldError};
+use tocsin::task::world::{Offset, PartitionId, Source, WorldError};
 use tocsin_core::time::Millis;
 
 use crate::broker::log::Data;
 use crate::broker::{Late, MemberId, Place, Refusal};
+use crate::rules::TOPICS;
 use crate::sim::{Me, Net, Sim};
 use crate::world::steady;
 
@@ -278,8 +279,7 @@ impl Producer for SimProducer {
 
     fn send_offsets(
         &self,
-        _: &str,
-        offsets: &[(PartitionId, Offset)],
+        offsets: &[(&str, PartitionId, Offset)],
         membership: &(Option<MemberId>, i32),
         _: Duration,
     ) -> Result<(), Trouble> {
@@ -289,9 +289,15 @@ impl Producer for SimProducer {
             self.broken();
             return Err(timed_out());
         }
+        let topic = |name: &str| TOPICS.iter().position(|topic| *topic == name).expect("an input topic");
+        let named = offsets.iter().map(|(name, partition, next)| {
+            let source = Source { topic: topic(name), partition: *partition };
+            (source, *next)
+        });
+        let offsets: Vec<_> = named.collect();
         let sent = self.persist(5_000, || {
             let mut broker = self.sim.broker.borrow_mut();
-            broker.send_offsets(&self.id, self.epoch.get(), self.me, *membership, offsets)
+            broker.send_offsets(&self.id, self.epoch.get(), self.me, *membership, &offsets)
         });
         if net == Net::Fine {
             return sent;

@@ -16,7 +16,7 @@ use tocsin_core::time::{HOUR, MINUTE};
 
 use crate::sim::Sim;
 
-pub const TOPIC: &str = "events";
+pub const TOPICS: [&str; 3] = ["events", "answers", "more"];
 pub const TIME: TimeSettings = TimeSettings { max_out_of_orderness: MINUTE, max_future_skew: 5 * MINUTE };
 
 const BURST: &str = r#"
@@ -195,7 +195,8 @@ pub fn shared(sim: &Sim, slot: usize) -> Arc<Shared> {
             max_batch: settings.max_batch,
             write_behind: if is_checker { 0 } else { settings.write_behind },
         },
-        topic: TOPIC.into(),
+        topics: TOPICS[..sim.plan.topics].iter().map(|topic| (*topic).to_owned()).collect(),
+        merge_wait: settings.merge_wait,
         partitions: sim.plan.partitions,
         partitioner: None,
         checkpoint_interval: settings.checkpoint_interval.filter(|_| !is_checker),

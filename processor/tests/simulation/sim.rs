@@ -353,7 +353,7 @@ impl Sim {
     /// Of all that happened, and all that is left behind.
     pub fn hash(&self) -> u64 {
         let broker = self.broker.borrow();
-        let logs = broker.events.iter().chain(&broker.journal).chain([&broker.alerts, &broker.letters]);
+        let logs = broker.events.values().chain(&broker.journal).chain([&broker.alerts, &broker.letters]);
         let mut hash = Fnv::default();
         for entry in logs.flat_map(|log| &log.entries) {
             entry.hash(&mut hash);

@@ -10,20 +10,21 @@ use tocsin::codec::journal::{JournalRecord, Step};
 use tocsin::store::MemoryStore;
 use tocsin::task::cache::Cache;
 use tocsin::task::rulebook::Generation;
-use tocsin::task::world::{Offset, PartitionId};
+use tocsin::task::world::{Offset, PartitionId, Source, TopicId};
 use tocsin_core::alert::Judged;
 use tocsin_core::engine::{Change, Outcome};
-use tocsin_core::partition::{InForce, Partition, Taken};
+use tocsin_core::partition::{InForce, Origin, Partition, Taken};
 
 use crate::broker::log::Entry;
-use crate::rules::{self, TIME, TOPIC};
+use crate::rules::{self, TIME, TOPICS};
 use crate::sim::Sim;
 
-/// A tick of the journal: the watermark, and the first offset that had not been read then.
-#[derive(Clone, Copy, Debug)]
+/// A tick of the journal: the watermark, and the first offset that had not been read then, of each topic whose events had
+/// not come so far.
+#[derive(Clone, Debug)]
 pub struct Tick {
     pub watermark: i64,
-    pub next: Offset,
+    pub next: Vec<(Source, Offset)>,
 }
 
 #[derive(Debug, Default)]
@@ -33,8 +34,8 @@ pub struct Truth {
     /// All of them in the order of judging; of no meaning if rules changed by a sweep, where the order between customers is free.
     pub ordered: Vec<Vec<u8>>,
     pub has_sweeps: bool,
-    /// Offsets of events that are refused.
-    pub letters: Vec<Offset>,
+    /// Topics and offsets of events that are refused.
+    pub letters: Vec<(TopicId, Offset)>,
     pub ticks: Vec<Tick>,
 }
 
@@ -59,7 +60,10 @@ struct Run {
 
 pub fn of(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecord)]) -> Truth {
     let mut run = Run {
-        core: Partition::default(),
+        core: Partition {
+            inputs: if sim.plan.topics > 1 { vec![None; sim.plan.topics] } else { Vec::new() },
+            ..Partition::default()
+        },
         cache: Cache::new(MemoryStore::default(), usize::MAX, None),
         rules: rules::no_rules(),
         decoder: Decoder::new(rules::schemas()),
@@ -68,20 +72,26 @@ pub fn of(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecord)]
         truth: Truth::default(),
     };
     let broker = sim.broker.borrow();
-    let events: Vec<(Offset, &Entry)> = broker.events[partition as usize].committed(0).collect();
-    let (mut next, mut place) = (0, 0);
+    let sources: Vec<Source> = sim.plan.sources_of(partition).collect();
+    let events: Vec<Vec<(Offset, &Entry)>> =
+        sources.iter().map(|source| broker.events[source].committed(0).collect()).collect();
+    let (mut next, mut place) = (vec![0; sources.len()], vec![0; sources.len()]);
     for (_, record) in journal {
         for step in &record.steps {
             match step {
                 Step::Run { topic, to_offset } => {
-                    assert_eq!(topic, TOPIC);
-                    while let Some((offset, entry)) = events.get(place).filter(|(offset, _)| offset < to_offset) {
-                        run.take(*offset, entry);
-                        place += 1;
+                    let topic = TOPICS.iter().position(|name| name == topic).unwrap();
+                    let (events, place) = (&events[topic], &mut place[topic]);
+                    while let Some((offset, entry)) = events.get(*place).filter(|(offset, _)| offset < to_offset) {
+                        run.take(topic, *offset, entry);
+                        *place += 1;
                     }
-                    next = *to_offset;
+                    next[topic] = *to_offset;
                 }
                 Step::Tick { watermark } => {
+                    let is_behind = |topic: &usize| run.core.inputs.get(*topic).is_none_or(|at| *at < Some(*watermark));
+                    let next =
+                        (0..sources.len()).filter(is_behind).map(|topic| (sources[topic], next[topic])).collect();
                     run.truth.ticks.push(Tick { watermark: *watermark, next });
                     run.core.advance(*watermark);
                     run.drain();
@@ -96,17 +106,18 @@ pub fn of(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecord)]
 }
 
 impl Run {
-    fn take(&mut self, offset: Offset, entry: &Entry) {
+    fn take(&mut self, topic: TopicId, offset: Offset, entry: &Entry) {
         let data = entry.data.as_ref().unwrap();
         let event = data.payload.as_deref().map(|payload| self.decoder.decode(payload));
-        let Some(Ok(event)) = event else { return self.truth.letters.push(offset) };
+        let Some(Ok(event)) = event else { return self.truth.letters.push((topic, offset)) };
         if data.key.as_deref() != Some(event.customer_id.as_bytes()) {
-            return self.truth.letters.push(offset);
+            return self.truth.letters.push((topic, offset));
         }
-        let (rules, at) = (InForce::steady(&self.rules.engine), Some(entry.timestamp));
+        let (rules, at) =
+            (InForce::steady(&self.rules.engine), Origin { input: topic, recorded_at: Some(entry.timestamp) });
         let taken = self.core.take(rules, &TIME, &mut self.cache, &event, at, &mut self.judged).unwrap();
         if matches!(taken, Taken::Future | Taken::Judged(Outcome::TooOld)) {
-            self.truth.letters.push(offset);
+            self.truth.letters.push((topic, offset));
         }
         self.drain();
     }

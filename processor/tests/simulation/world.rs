@@ -11,7 +11,9 @@ use tocsin::codec::journal::JournalRecord;
 use tocsin::kafka::KafkaSettings;
 use tocsin::kafka::protocol::{Assignment, Member, Membership, Publisher, objection, objection_to_clock};
 use tocsin::task::headers::Headers;
-use tocsin::task::world::{Arrival, Input, Logged, Offset, PartitionId, Rebalance, Transaction, World, WorldError};
+use tocsin::task::world::{
+    Arrival, Input, Logged, Offset, PartitionId, Rebalance, Source, Transaction, World, WorldError,
+};
 use tocsin_core::time::Millis;
 
 use crate::broker::log::{Entry, Log};
@@ -19,7 +21,7 @@ use crate::broker::{MemberId, Place};
 use crate::client::{Change, Client, Fetched};
 use crate::disk::SimStores;
 use crate::producer::SimMaker;
-use crate::rules::TOPIC;
+use crate::rules::TOPICS;
 use crate::sim::{BASE, Me, Net, Sim};
 
 pub struct SimWorld {
@@ -49,7 +51,8 @@ pub fn steady(now: Millis) -> Instant {
 impl SimWorld {
     pub fn new(sim: &Rc<Sim>, me: Me, instance: &str) -> Self {
         let mut settings = KafkaSettings::new("nowhere:0", "sim", instance, 0);
-        settings.events_topic = TOPIC.into();
+        settings.events_topic = TOPICS[0].into();
+        settings.further_topics = TOPICS[1..sim.plan.topics].iter().map(|topic| (*topic).to_owned()).collect();
         settings.transaction_timeout = Duration::from_millis(sim.plan.transaction_timeout as u64);
         let maker = SimMaker { sim: sim.clone(), me, id: settings.transactional_id.clone() };
         let group = SimGroup {
@@ -76,9 +79,10 @@ impl SimWorld {
     }
 }
 
-fn input(partition: PartitionId, offset: Offset, entry: &Entry) -> Input<'_> {
-    let data = entry.data.as_ref().unwrap();
+fn input(source: Source, offset: Offset, entry: &Entry) -> Input<'_> {
+    let (data, Source { topic, partition }) = (entry.data.as_ref().unwrap(), source);
     Input {
+        topic,
         partition,
         offset,
         timestamp: Some(entry.timestamp),
@@ -168,23 +172,27 @@ impl SimGroup {
     }
 
     /// Hands out what was fetched; returns how much that was.
-    fn read(&mut self, max: usize, each: &mut dyn FnMut(Arrival<'_>)) -> usize {
+    fn read(&mut self, max: usize, wanted: Option<&[Source]>, each: &mut dyn FnMut(Arrival<'_>)) -> usize {
         let mut left = max;
-        for (partition, _) in self.assignment.positions() {
-            let fetched = self.client(|client| client.take_fetched(partition, left));
+        let running = self.assignment.positions();
+        let sources = running.iter().flat_map(|(partition, _)| self.sim.plan.sources_of(*partition));
+        for source in sources.filter(|source| wanted.is_none_or(|wanted| wanted.contains(source))) {
+            let fetched = self.client(|client| client.take_fetched(source, left));
             left -= fetched.len();
+            let Source { topic, partition } = source;
             for item in fetched {
+                let (Fetched::Record(offset) | Fetched::End(offset, _)) = item;
+                let next = offset + i64::from(matches!(item, Fetched::Record(_)));
+                if topic == 0 {
+                    self.assignment.advance(partition, next);
+                }
                 match item {
                     Fetched::Record(offset) => {
-                        self.assignment.advance(partition, offset + 1);
                         let broker = self.sim.broker.borrow();
-                        let entry = &broker.events[partition as usize].entries[offset as usize];
-                        each(Arrival::Record(input(partition, offset, entry)));
+                        let entry = &broker.events[&source].entries[offset as usize];
+                        each(Arrival::Record(input(source, offset, entry)));
                     }
-                    Fetched::End(offset) => {
-                        self.assignment.advance(partition, offset);
-                        each(Arrival::End { partition, offset });
-                    }
+                    Fetched::End(offset, is_all) => each(Arrival::End { topic, partition, offset, is_all }),
                 }
             }
         }
@@ -239,6 +247,7 @@ impl World for SimWorld {
         &mut self,
         max: usize,
         wait: Duration,
+        wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         self.sim.point(self.me, "poll");
@@ -248,24 +257,29 @@ impl World for SimWorld {
             return Ok(Some(change));
         }
         let wait = wait.as_millis().min(100) as Millis;
-        if self.group.read(max, each) == 0 && wait > 0 {
+        if self.group.read(max, wanted, each) == 0 && wait > 0 {
             self.sim.pass(self.sim.range(0, wait));
-            self.group.read(max, each);
+            self.group.read(max, wanted, each);
         }
         Ok(None)
     }
 
-    fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
-        for &(partition, offset) in partitions {
+    fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError> {
+        for (partition, offsets) in partitions {
+            let (partition, offset) = (*partition, offsets[0]);
             self.ask("start")?;
-            let (first, end) = self.with_log(Place::Events(partition), |log| (log.start, log.end()));
-            if offset < first || offset > end {
-                return Err(gone("the events topic", offset, first));
+            for (source, &offset) in self.sim.plan.sources_of(partition).zip(offsets) {
+                let (first, end) = self.with_log(Place::Events(source), |log| (log.start, log.end()));
+                if offset < first || offset > end {
+                    return Err(gone("the events topic", offset, first));
+                }
             }
             if !self.group.assignment.can_start(partition) {
                 continue;
             }
-            self.group.client(|client| client.seek(partition, offset));
+            for (source, &offset) in self.sim.plan.sources_of(partition).zip(offsets) {
+                self.group.client(|client| client.seek(source, offset));
+            }
             self.group.assignment.started(partition, offset);
             self.sim.note(Some(self.me), "LIVE", (i64::from(partition) << 32) + offset);
             self.sim.broker.borrow_mut().goes_live(partition, self.me);
@@ -306,40 +320,40 @@ impl World for SimWorld {
         self.publisher.fence(&mut || group.serve())
     }
 
-    fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         if self.publisher.skew().and_then(objection_to_clock).is_some() {
             self.sim.count("clocks found to be off");
             return Err(WorldError::ClockOff);
         }
         self.ask("end of events")?;
-        let end = self.with_log(Place::Events(partition), Log::end);
+        let end = self.with_log(Place::Events(source), Log::end);
         self.sim.point(self.me, "end of events known");
         Ok(end)
     }
 
-    fn start_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
+    fn start_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         self.ask("start of events")?;
-        Ok(self.with_log(Place::Events(partition), |log| log.start))
+        Ok(self.with_log(Place::Events(source), |log| log.start))
     }
 
     fn hold(&mut self) {
         self.group.hold();
     }
 
-    fn committed(&mut self, partition: PartitionId) -> Result<Option<Offset>, WorldError> {
+    fn committed(&mut self, source: Source) -> Result<Option<Offset>, WorldError> {
         self.ask("committed offset")?;
         let broker = self.sim.broker.borrow();
-        if broker.transactions.has_pending_offset(partition) {
+        if broker.transactions.has_pending_offset(source) {
             drop(broker);
             self.sim.count("committed offsets hidden by an open transaction");
             return Err(WorldError::Pending("a transaction with it is open".to_owned()));
         }
-        Ok(broker.group.committed.get(&partition).copied())
+        Ok(broker.group.committed.get(&source).copied())
     }
 
     fn replay(
         &mut self,
-        partition: PartitionId,
+        source: Source,
         from: Offset,
         to: Offset,
         each: &mut dyn FnMut(Input<'_>),
@@ -349,12 +363,12 @@ impl World for SimWorld {
         }
         self.ask("replay")?;
         let broker = self.sim.broker.borrow();
-        let log = &broker.events[partition as usize];
+        let log = &broker.events[&source];
         if from < log.start {
             return Err(gone("the events topic", from, log.start));
         }
         log.committed(from).take_while(|(offset, _)| *offset < to).for_each(|(offset, entry)| {
-            each(input(partition, offset, entry));
+            each(input(source, offset, entry));
         });
         Ok(())
     }

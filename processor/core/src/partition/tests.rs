@@ -250,12 +250,39 @@ fn an_event_ahead_of_its_record_moves_the_watermark_to_the_records_time_only() {
     let mut take = |at: Millis, recorded_at: Millis| {
         let record = written(&mut writer, Catalog::type_id("purchase"), "p");
         let event = Event { customer_id: "c", occurred_at: at, record };
-        let mut out = Judged::default();
-        let taken =
-            partition.take(rules.before(), &settings, &mut states, &event, Some(recorded_at), &mut out).unwrap();
+        let (origin, mut out) = (Origin::recorded(Some(recorded_at)), Judged::default());
+        let taken = partition.take(rules.before(), &settings, &mut states, &event, origin, &mut out).unwrap();
         (taken, partition.watermark)
     };
     assert_eq!(take(150, 100), (Taken::Judged(Outcome::Accepted), Some(90)));
     assert_eq!(take(171, 120), (Taken::Future, Some(90)));
     assert_eq!(take(110, 120), (Taken::Judged(Outcome::Late), Some(100)));
+}
+
+#[test]
+fn the_watermark_is_the_smallest_of_the_inputs() {
+    let rules = swap();
+    let settings = TimeSettings { max_out_of_orderness: 10, max_future_skew: 50 };
+    let mut partition = Partition { inputs: vec![None, None], ..Partition::default() };
+    let (mut states, mut writer) = (Memory::default(), RecordWriter::default());
+    let mut take = |partition: &mut Partition, input: usize, at: Millis| {
+        let record = written(&mut writer, Catalog::type_id("purchase"), "p");
+        let event = Event { customer_id: "c", occurred_at: at, record };
+        let (origin, mut out) = (Origin { input, recorded_at: None }, Judged::default());
+        partition.take(rules.before(), &settings, &mut states, &event, origin, &mut out).unwrap();
+        partition.watermark
+    };
+    assert_eq!(take(&mut partition, 0, 150), None);
+    // There is a customer, so new rules have somebody to look at.
+    let mut adopting = partition.clone();
+    adopting.adopt(2, &rules.change);
+    assert_eq!(adopting.sweep, Some(Sweep { watermark: None, judged: None }));
+    assert_eq!(take(&mut partition, 1, 120), Some(110));
+    assert_eq!(take(&mut partition, 0, 400), Some(110));
+    assert_eq!(take(&mut partition, 1, 100), Some(110));
+    assert_eq!(take(&mut partition, 1, 200), Some(190));
+    // The wall clock moves all of them, and none back.
+    partition.advance(300);
+    assert_eq!((partition.watermark, &*partition.inputs), (Some(300), &[Some(390), Some(300)][..]));
+    assert_eq!(take(&mut partition, 1, 500), Some(390));
 }

@@ -139,25 +139,29 @@ fn again(customer: &Customer) -> Customer {
 
 fn position() -> impl Strategy<Value = Position> {
     let text = || ".{0,12}".prop_map(String::into_boxed_str);
-    let read = (vec((text(), any::<i64>()), 0..3), proptest::option::of(instant()));
+    let watermarks = vec(proptest::option::of(instant()), 0..3);
+    let read = (vec((text(), any::<i64>()), 0..3), proptest::option::of(instant()), watermarks);
     let drained = (proptest::option::of((instant(), text())), any::<bool>());
     let judged = || proptest::option::of(".{1,12}".prop_map(String::into_boxed_str));
     let sweep = (proptest::option::of(instant()), judged()).prop_map(|(watermark, judged)| Sweep { watermark, judged });
     let gates = vec((any::<u32>().prop_map(RuleKey), instant()), 0..3);
     let rules = (any::<i64>(), proptest::option::of(sweep), text(), gates);
     (read, drained, (any::<i64>(), any::<i64>()), rules, any::<u64>()).prop_map(
-        |((inputs, watermark), (drained, draining), (journal_offset, journal_sequence), rules, context)| Position {
-            inputs,
-            watermark,
-            drained,
-            draining,
-            journal_offset,
-            journal_sequence,
-            generation: rules.0,
-            sweep: rules.1,
-            gates: rules.3,
-            rules: rules.2,
-            context,
+        |((inputs, watermark, watermarks), (drained, draining), (journal_offset, journal_sequence), rules, context)| {
+            Position {
+                inputs,
+                watermark,
+                watermarks,
+                drained,
+                draining,
+                journal_offset,
+                journal_sequence,
+                generation: rules.0,
+                sweep: rules.1,
+                gates: rules.3,
+                rules: rules.2,
+                context,
+            }
         },
     )
 }
@@ -295,6 +299,7 @@ fn the_formats_are_what_they_were() {
     let position = Position {
         inputs: vec![("events".into(), 300)],
         watermark: Some(-5),
+        watermarks: Vec::new(),
         drained: Some((77, "c".into())),
         draining: true,
         journal_offset: -1,
@@ -304,6 +309,13 @@ fn the_formats_are_what_they_were() {
         gates: Vec::new(),
         rules: "ab".into(),
         context: 0x0102_0304_0506_0708,
+    };
+    let several = Position {
+        inputs: vec![("a".into(), 3), ("b".into(), 4)],
+        watermark: None,
+        watermarks: vec![Some(9), None],
+        sweep: None,
+        ..position.clone()
     };
     let chunk = write_chunk(&customer.timeline.chunks()[0]);
     for (name, found, expected) in [
@@ -326,6 +338,11 @@ fn the_formats_are_what_they_were() {
             "position",
             write_position(&position),
             "020101066576656e7473d8040109019a0101630101180601010801630261620807060504030201",
+        ),
+        (
+            "position of several topics",
+            write_position(&several),
+            "0201020161060162080001019a01016301011806040201120002616208",
         ),
     ] {
         assert_eq!(hex(&found), expected, "{name}");

@@ -144,6 +144,12 @@ impl Assignment {
         }
     }
 
+    /// The offset that a running partition is to bring next.
+    #[must_use]
+    pub fn next(&self, partition: PartitionId) -> Option<Offset> {
+        usize::try_from(partition).ok().and_then(|index| self.next.get(index)).copied().flatten()
+    }
+
     /// The partitions that run, and the offset that each is to bring next.
     #[must_use]
     pub fn positions(&self) -> Vec<(PartitionId, Offset)> {

@@ -10,7 +10,7 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use super::Group;
 use super::context::Change;
 use crate::kafka::errors;
-use crate::task::world::{PartitionId, WorldError};
+use crate::task::world::{PartitionId, Source, WorldError};
 
 /// Log lines, errors and rebalances served at a time.
 const EVENTS_AT_ONCE: usize = 64;
@@ -81,8 +81,15 @@ impl Group {
             self.join_again().map_err(|error| refused(error.to_string()))?;
         }
         self.go_back();
-        if let Some(partition) = partitions.iter().find(|partition| !self.client.forward(&self.topic, **partition)) {
-            return Err(refused(format!("partition {partition} has no queue")));
+        for &partition in &partitions {
+            let (topic, source) = (&self.topic, Source::first(partition));
+            let is_done = match self.companions {
+                Some(_) => self.client.set_apart(topic, source),
+                None => self.client.forward(topic, partition),
+            };
+            if !is_done {
+                return Err(refused(format!("partition {partition} has no queue")));
+            }
         }
         list.set_all_offsets(Position::Beginning).map_err(|error| refused(error.to_string()))?;
         // Also when the list is empty: librdkafka waits for the answer.
@@ -125,6 +132,9 @@ impl Group {
     fn prepare_leaving(&mut self, leaving: TopicPartitionList, lost: bool) -> Result<(), WorldError> {
         let partitions = partitions(&leaving);
         tracing::info!(?partitions, lost, "partitions to be given back");
+        if let Some(companions) = &mut self.companions {
+            companions.stop(&partitions);
+        }
         self.assignment.revoked(&partitions, lost);
         self.leaving = Some(leaving);
         // What the loop has not heard of yet it need not settle either.
@@ -139,6 +149,9 @@ impl Group {
         self.consumer().incremental_unassign(&list).map_err(|error| {
             WorldError::Fatal(format!("librdkafka does not give partitions back: {error}: start this instance anew"))
         })?;
+        for partition in partitions(&list) {
+            self.client.drop_apart(Source::first(partition));
+        }
         self.assignment.given_back();
         tracing::info!(partitions = ?partitions(&list), "partitions given back");
         Ok(())

@@ -128,8 +128,13 @@ impl<'a, P: Producer> Attempt<'a, P> {
     }
 
     fn send_offsets(&self, transaction: &Transaction, group: &P::Membership) -> Result<(), Failure> {
+        let named = transaction.offsets.iter().map(|(source, next)| {
+            let topic = self.settings.input_topic(source.topic);
+            (topic, source.partition, *next)
+        });
+        let offsets: Vec<_> = named.collect();
         self.producer
-            .send_offsets(&self.settings.events_topic, &transaction.offsets, group, self.remaining())
+            .send_offsets(&offsets, group, self.remaining())
             .map_err(|error| self.failed("send the offsets", &error))
     }
 

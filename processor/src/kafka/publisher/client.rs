@@ -79,13 +79,12 @@ impl Producer for BaseProducer<Reports> {
 
     fn send_offsets(
         &self,
-        topic: &str,
-        offsets: &[(PartitionId, Offset)],
+        offsets: &[(&str, PartitionId, Offset)],
         membership: &ConsumerGroupMetadata,
         patience: Duration,
     ) -> Result<(), Trouble> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (partition, offset) in offsets {
+        for (topic, partition, offset) in offsets {
             list.add_partition_offset(topic, *partition, Position::Offset(*offset))?;
         }
         Ok(self.send_offsets_to_transaction(&list, membership, patience)?)

@@ -38,12 +38,13 @@ pub trait Producer {
     /// Serves reports, waiting up to `wait` for one.
     fn poll(&self, wait: Duration);
 
+    /// Offsets of partitions of topics.
+    ///
     /// # Errors
     /// See [`Trouble`].
     fn send_offsets(
         &self,
-        topic: &str,
-        offsets: &[(PartitionId, Offset)],
+        offsets: &[(&str, PartitionId, Offset)],
         membership: &Self::Membership,
         patience: Duration,
     ) -> Result<(), Trouble>;

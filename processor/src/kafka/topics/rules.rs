@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::task::partitions_added;
+
 /// Settings of a topic, by Kafka's names.
 pub(super) type TopicConfig = BTreeMap<String, String>;
 
@@ -92,6 +94,22 @@ pub(super) fn check_journal(topic: &str, config: &TopicConfig) -> Result<Vec<Str
     Ok(warnings)
 }
 
+/// A customer's events of all topics lie in partitions of the same number.
+pub(super) fn check_inputs(topics: &[(&str, i32)]) -> Result<(), String> {
+    let most = topics.iter().map(|(_, partitions)| *partitions).max().unwrap_or_default();
+    if topics.iter().all(|(_, partitions)| *partitions == most) {
+        return Ok(());
+    }
+    let counts: Vec<_> = topics.iter().map(|(topic, partitions)| format!("{topic} has {partitions}")).collect();
+    Err(format!(
+        "the input topics must have as many partitions each, for a customer's events are brought together by the number of \
+         the partition, but {}. Make new topics with {most} partitions in place of those that have fewer, and of any whose \
+         partitions were added later, for their keys have moved; copy the events into them by their keys, with the same \
+         partitioner; and start on those with another `application` id",
+        counts.join(", ")
+    ))
+}
+
 /// The journal record of a partition lies in the partition of the same number.
 pub(super) fn check_partitions(events: (&str, i32), journal: (&str, i32)) -> Result<(), String> {
     let ((events, wanted), (journal, found)) = (events, journal);
@@ -99,7 +117,11 @@ pub(super) fn check_partitions(events: (&str, i32), journal: (&str, i32)) -> Res
         return Ok(());
     }
     let advice = if found < wanted {
-        format!("add some: kafka-topics.sh --alter --topic {journal} --partitions {wanted}")
+        format!(
+            "if this application has never run, add some: kafka-topics.sh --alter --topic {journal} --partitions {wanted}. If \
+             it has, {}",
+            partitions_added(events, found, wanted)
+        )
     } else {
         format!(
             "the state of {found} partitions does not fit {wanted}: use another application name, or another journal"

@@ -5,6 +5,8 @@ use tocsin_core::time::Millis;
 use super::publish::write_back;
 use super::{Running, Worker};
 use crate::store::Store as _;
+use crate::task::lanes::Lanes;
+use crate::task::partitions_added;
 use crate::task::restore::Restored;
 use crate::task::restoring::Ready;
 use crate::task::world::{PartitionId, Stores as _, World, WorldError};
@@ -13,7 +15,14 @@ use crate::telemetry::{PartitionRevoked, Rebalanced, RestoreDone};
 impl<W: World> Worker<W> {
     /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
     /// go out any more, so everything is dropped and restored.
-    pub(super) fn assigned(&mut self, partitions: &[PartitionId]) {
+    pub(super) fn assigned(&mut self, partitions: &[PartitionId]) -> Result<(), WorldError> {
+        if let Some(partition) = partitions.iter().find(|partition| **partition >= self.shared.partitions) {
+            return Err(WorldError::Fatal(partitions_added(
+                self.shared.topic(),
+                self.shared.partitions,
+                partition + 1,
+            )));
+        }
         if partitions.iter().any(|partition| self.tasks.contains_key(partition)) {
             self.recover(0);
         }
@@ -27,6 +36,7 @@ impl<W: World> Worker<W> {
             let partitions = self.tasks.len() + self.restoring.len();
             Rebalanced { worker: self.number, partitions }.emit(&self.shared.metrics);
         }
+        Ok(())
     }
 
     /// Takes the restore of one partition a step further; the others' turn comes in between.
@@ -38,13 +48,14 @@ impl<W: World> Worker<W> {
         self.world.fence()?;
         let Some(ready) = self.restoring.step(&mut self.world, &self.shared, self.number, now)? else { return Ok(()) };
         let Ready { partition, restored: Restored { task, replayed }, gauges, took } = ready;
-        if let Err(error) = self.world.start(&[(partition, task.next)]) {
+        if let Err(error) = self.world.start(&[(partition, task.next.clone())]) {
             self.restoring.begin(self.number, &self.shared, partition, now);
             return Err(error);
         }
-        RestoreDone { topic: &self.shared.topic, partition, took, replayed }.emit(&self.shared.metrics);
+        RestoreDone { topic: self.shared.topic(), partition, took, replayed }.emit(&self.shared.metrics);
         gauges.set_generation(task.core.generation);
-        self.tasks.insert(partition, Running { task, gauges });
+        let lanes = Lanes::new(&self.shared, partition, self.world.now());
+        self.tasks.insert(partition, Running { task, lanes, gauges });
         Ok(())
     }
 
@@ -63,7 +74,7 @@ impl<W: World> Worker<W> {
             {
                 write_back(&self.shared, &mut running.task)?;
             }
-            let topic = self.shared.topic.as_str();
+            let topic = self.shared.topic();
             PartitionRevoked { worker: self.number, topic, partition, lost }.emit(&self.shared.metrics);
         }
         self.restoring.forget(partitions);

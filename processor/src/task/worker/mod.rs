@@ -7,6 +7,7 @@
 //! A transaction begins only when everything in it is ready. Whatever goes wrong, there is one way on: drop what is in
 //! memory, restore, go live.
 
+mod judging;
 mod membership;
 mod publish;
 
@@ -15,14 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tocsin_core::partition::{Drained, Swept};
+use tocsin_core::partition::Swept;
 use tocsin_core::time::Millis;
 
 use crate::task::inbox::Inbox;
+use crate::task::lanes::Lanes;
 use crate::task::outbox::Outbox;
 use crate::task::partition_task::{Audience, Task};
 use crate::task::restoring::Restoring;
-use crate::task::world::{Arrival, PartitionId, Rebalance, StoreOf, World, WorldError};
+use crate::task::world::{PartitionId, Rebalance, Source, StoreOf, World, WorldError};
 use crate::task::{Shared, idle};
 use crate::telemetry::{
     FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges, RulesAdopted, StoreBroken,
@@ -60,12 +62,15 @@ pub struct Worker<W: World> {
     has_joined: bool,
     /// Whose lag is looked up next.
     lag_turn: usize,
+    /// Whose records are merged first in the next round.
+    merge_turn: PartitionId,
 }
 
 /// A task and what is shown of it.
 #[derive(Debug)]
 struct Running<S> {
     task: Task<S>,
+    lanes: Lanes,
     gauges: Arc<PartitionGauges>,
 }
 
@@ -86,6 +91,7 @@ impl<W: World> Worker<W> {
             feed_is_broken: false,
             has_joined: false,
             lag_turn: 0,
+            merge_turn: 0,
         }
     }
 
@@ -137,7 +143,11 @@ impl<W: World> Worker<W> {
             self.poll()?;
         }
         self.restore()?;
-        self.judge()?;
+        if self.shared.merges() {
+            self.merge()?;
+        } else {
+            self.judge()?;
+        }
         self.change_rules()?;
         self.idle()?;
         if self.is_time_to_publish() {
@@ -155,23 +165,35 @@ impl<W: World> Worker<W> {
         self.inbox.recycle();
         let wait = self.longest_wait();
         let started = Instant::now();
-        let inbox = &mut self.inbox;
-        let rebalance = self.world.poll(self.shared.commit.max_batch, wait, &mut |arrival| inbox.push(arrival))?;
+        let max = self.shared.commit.max_batch;
+        let rebalance = if self.shared.merges() {
+            let tasks = &mut self.tasks;
+            let wanted: Vec<Source> = tasks.values().flat_map(|running| running.lanes.wanted()).collect();
+            self.world.poll(max, wait, Some(&wanted), &mut |arrival| {
+                if let Some(running) = tasks.get_mut(&arrival.source().partition) {
+                    running.lanes.push(arrival);
+                }
+            })?
+        } else {
+            let inbox = &mut self.inbox;
+            self.world.poll(max, wait, None, &mut |arrival| inbox.push(arrival))?
+        };
         self.shared.metrics.observe_poll(started.elapsed());
         match rebalance {
             None => Ok(()),
-            Some(Rebalance::Assigned(partitions)) => {
-                self.assigned(&partitions);
-                Ok(())
-            }
+            Some(Rebalance::Assigned(partitions)) => self.assigned(&partitions),
             Some(Rebalance::Revoked { partitions, lost }) => self.revoked(&partitions, lost),
         }
     }
 
     /// How long a poll may wait for something to come.
     fn longest_wait(&self) -> Duration {
-        let has_work = self.restoring.is_ready(self.world.now())
-            || self.tasks.values().any(|running| running.task.core.sweep.is_some() || running.task.draining);
+        let now = self.world.now();
+        let (merges, merge_wait) = (self.shared.merges(), self.shared.merge_wait);
+        let is_busy = |Running { task, lanes, .. }: &Running<StoreOf<W>>| {
+            task.core.sweep.is_some() || task.draining || (merges && lanes.is_ready(now, merge_wait))
+        };
+        let has_work = self.restoring.is_ready(now) || self.tasks.values().any(is_busy);
         if has_work {
             return Duration::ZERO;
         }
@@ -179,62 +201,16 @@ impl<W: World> Worker<W> {
         self.until_next_commit().min(longest)
     }
 
-    /// Takes in what has arrived until it is time to publish.
-    fn judge(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        self.drain_all(now)?;
-        let (started, waiting) = (Instant::now(), self.inbox.len());
-        while self.outbox.len() < self.shared.commit.max_batch {
-            let Some(arrival) = self.inbox.pop() else { break };
-            let partition = match arrival {
-                Arrival::End { partition, .. } => partition,
-                Arrival::Record(record) => record.partition,
-            };
-            let Some(Running { task, .. }) = self.tasks.get_mut(&partition) else { continue };
-            match arrival {
-                Arrival::End { offset, .. } => task.end = Some(offset),
-                Arrival::Record(record) => {
-                    (task.end, task.last_arrival) = (None, now);
-                    let mut audience = Audience::Live { outbox: &mut self.outbox, now };
-                    let drained = task
-                        .take(&self.shared, record, &mut audience)
-                        .and_then(|()| task.drain(&self.shared, &mut audience));
-                    if drained.map_err(|source| WorldError::Store { partition, source })? == Drained::More {
-                        break;
-                    }
-                }
-            }
-        }
-        if waiting > 0 {
-            self.shared.metrics.observe_batch(waiting - self.inbox.len(), started.elapsed());
-        }
-        Ok(())
-    }
-
-    /// Goes on with drains that were cut, as far as one transaction may go.
-    fn drain_all(&mut self, now: Millis) -> Result<(), WorldError> {
-        for (&partition, Running { task, .. }) in &mut self.tasks {
-            while task.draining {
-                if self.outbox.len() >= self.shared.commit.max_batch {
-                    return Ok(());
-                }
-                task.drain(&self.shared, &mut Audience::Live { outbox: &mut self.outbox, now })
-                    .map_err(|source| WorldError::Store { partition, source })?;
-            }
-        }
-        Ok(())
-    }
-
     /// Adopts newer rules, and goes on with sweeps, between two events.
     fn change_rules(&mut self) -> Result<(), WorldError> {
         let now = self.world.now();
-        for (&partition, Running { task, gauges }) in &mut self.tasks {
+        for (&partition, Running { task, gauges, .. }) in &mut self.tasks {
             if task.draining || self.outbox.len() >= self.shared.commit.max_batch {
                 continue;
             }
             let wanted = task.wanted_rules(&self.shared.rulebook);
             if let Some(rules) = wanted.and_then(|number| self.shared.rulebook.get(number)) {
-                let topic = self.shared.topic.as_str();
+                let topic = self.shared.topic();
                 RulesAdopted { topic, partition, generation: rules.number }.emit(&self.shared.metrics);
                 task.adopt(rules);
             }
@@ -257,13 +233,13 @@ impl<W: World> Worker<W> {
         if !self.inbox.is_empty() {
             return Ok(());
         }
-        for (&partition, Running { task, .. }) in &mut self.tasks {
+        for (&partition, Running { task, lanes, .. }) in &mut self.tasks {
             let broken = |source| WorldError::Store { partition, source };
-            let Some(target) = idle::wanted(&self.shared, task, now).map_err(broken)? else { continue };
+            let Some(target) = idle::wanted(&self.shared, task, lanes, now).map_err(broken)? else { continue };
             if self.feed_is_broken {
-                let topic = self.shared.topic.as_str();
+                let topic = self.shared.topic();
                 IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
-            } else if idle::advance(&mut self.world, &self.shared, task, target) {
+            } else if idle::advance(&mut self.world, &self.shared, task, lanes, (target, now)) {
                 let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                 task.drain(&self.shared, &mut audience).map_err(broken)?;
             }
@@ -272,7 +248,7 @@ impl<W: World> Worker<W> {
     }
 
     fn notice_broken_feed(&mut self, now: Millis) {
-        let latest = self.tasks.values().map(|running| running.task.last_arrival).max();
+        let latest = self.tasks.values().filter_map(|running| running.lanes.last_arrival()).max();
         let silent_ms = latest.map_or(0, |latest| now - latest);
         let was_broken = self.feed_is_broken;
         self.feed_is_broken = self.shared.idle.feed_timeout.is_some_and(|timeout| silent_ms >= timeout);

@@ -10,7 +10,7 @@ use tocsin_core::time::Millis;
 use super::{Running, Worker};
 use crate::task::Shared;
 use crate::task::partition_task::Task;
-use crate::task::world::{StoreOf, Transaction, World, WorldError};
+use crate::task::world::{Source, StoreOf, Transaction, World, WorldError};
 use crate::telemetry::{FailedOutcome, StoreWritten, TransactionCommitted, TransactionFailed};
 
 /// How often it is shown how far the tasks are, in milliseconds.
@@ -18,7 +18,7 @@ const REPORT_INTERVAL: Millis = 1_000;
 
 impl<W: World> Worker<W> {
     pub(super) fn is_time_to_publish(&self) -> bool {
-        self.outbox.len() >= self.shared.commit.max_batch || self.until_next_commit().is_zero()
+        self.outbox.len() >= self.shared.commit.max_batch || self.has_many_steps() || self.until_next_commit().is_zero()
     }
 
     pub(super) fn has_progress(&self) -> bool {
@@ -51,7 +51,7 @@ impl<W: World> Worker<W> {
             let mut journal = Vec::new();
             task.journal_record(&self.shared, self.number, now).encode(&mut journal);
             transaction.journal.push((task.partition, journal));
-            transaction.offsets.push((task.partition, task.next));
+            transaction.offsets.extend(task.offsets());
         }
         let started = Instant::now();
         let published = self.world.publish(&transaction);
@@ -63,7 +63,7 @@ impl<W: World> Worker<W> {
         }
         let records = transaction.alerts.len() + transaction.dead_letters.len();
         TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
-        found.told().emit(&self.shared.topic, &self.shared.metrics);
+        found.told().emit(&self.shared.topics, &self.shared.metrics);
         self.last_commit = self.world.now();
         Ok(())
     }
@@ -97,11 +97,14 @@ impl<W: World> Worker<W> {
 
     /// Asks for the end of one partition after the other, so that many partitions do not make many questions.
     pub(super) fn look_up_lag(&mut self) {
-        self.lag_turn = (self.lag_turn + 1) % self.tasks.len().max(1);
-        let Some(Running { task, gauges }) = self.tasks.values().nth(self.lag_turn) else { return };
-        if let Ok(end) = self.world.end_of(task.partition) {
-            let lag = if task.end.is_some() { 0 } else { end - task.next };
-            gauges.set_lag(u64::try_from(lag).unwrap_or(0));
+        let topics = self.shared.topics.len().max(1);
+        self.lag_turn = (self.lag_turn + 1) % (self.tasks.len() * topics).max(1);
+        let topic = self.lag_turn % topics;
+        let Some(Running { task, lanes, gauges }) = self.tasks.values().nth(self.lag_turn / topics) else { return };
+        let (Some(next), Some(lane)) = (task.next.get(topic), lanes.get(topic)) else { return };
+        if let Ok(end) = self.world.end_of(Source { topic, partition: task.partition }) {
+            let lag = if lane.end().is_some() { 0 } else { end - next };
+            gauges.set_lag(self.shared.topic_name(topic), u64::try_from(lag).unwrap_or(0));
         }
     }
 

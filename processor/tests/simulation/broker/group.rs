@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tocsin::task::world::{Offset, PartitionId};
+use tocsin::task::world::{Offset, PartitionId, Source};
 use tocsin_core::time::Millis;
 
 use super::Refusal;
@@ -39,7 +39,7 @@ struct Member {
 #[derive(Debug)]
 pub struct Group {
     pub generation: i32,
-    pub committed: BTreeMap<PartitionId, Offset>,
+    pub committed: BTreeMap<Source, Offset>,
     state: State,
     members: BTreeMap<MemberId, Member>,
     /// Members that were replaced by another process of the same name.

@@ -10,7 +10,7 @@ mod transactions;
 
 use std::collections::BTreeMap;
 
-use tocsin::task::world::PartitionId;
+use tocsin::task::world::{PartitionId, Source};
 use tocsin_core::time::Millis;
 
 use crate::plan::Plan;
@@ -27,7 +27,7 @@ pub type TxId = usize;
 /// A partition of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    Events(PartitionId),
+    Events(Source),
     Journal(PartitionId),
     Alerts,
     Letters,
@@ -36,7 +36,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Broker {
     pub now: Millis,
-    pub events: Vec<Log>,
+    pub events: BTreeMap<Source, Log>,
     pub journal: Vec<Log>,
     pub alerts: Log,
     pub letters: Log,
@@ -53,7 +53,7 @@ impl Broker {
         let logs = || (0..plan.partitions).map(|_| Log::default()).collect();
         Self {
             now,
-            events: logs(),
+            events: plan.sources().map(|source| (source, Log::default())).collect(),
             journal: logs(),
             alerts: Log::default(),
             letters: Log::default(),
@@ -78,7 +78,7 @@ impl Broker {
 
     pub fn log(&mut self, place: Place) -> &mut Log {
         match place {
-            Place::Events(partition) => &mut self.events[partition as usize],
+            Place::Events(source) => self.events.get_mut(&source).unwrap(),
             Place::Journal(partition) => &mut self.journal[partition as usize],
             Place::Alerts => &mut self.alerts,
             Place::Letters => &mut self.letters,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin::task::world::{Offset, PartitionId};
+use tocsin::task::world::{Offset, Source};
 use tocsin_core::time::Millis;
 
 use super::log::{Data, Entry};
@@ -47,7 +47,7 @@ pub struct Tx {
     /// For the checkers: which process it is of.
     pub by: Option<Me>,
     pub touched: Vec<Place>,
-    pub offsets: Vec<(PartitionId, Offset)>,
+    pub offsets: Vec<(Source, Offset)>,
     /// Markers that are still to be written, and when.
     markers: Vec<(Millis, Marker)>,
 }
@@ -90,9 +90,9 @@ impl Transactions {
     }
 
     /// Offsets that a transaction holds which is not ended yet hide the committed ones.
-    pub fn has_pending_offset(&self, partition: PartitionId) -> bool {
+    pub fn has_pending_offset(&self, source: Source) -> bool {
         let is_open = |tx: &&Tx| !matches!(tx.state, State::Ended { .. });
-        let holds = |tx: &Tx| tx.offsets.iter().any(|(other, _)| *other == partition);
+        let holds = |tx: &Tx| tx.offsets.iter().any(|(other, _)| *other == source);
         self.all.iter().rev().take(40).filter(is_open).any(|tx| holds(tx) && has_marker(tx))
     }
 
@@ -172,7 +172,7 @@ impl Broker {
         epoch: i32,
         by: Me,
         member: (Option<MemberId>, i32),
-        offsets: &[(PartitionId, Offset)],
+        offsets: &[(Source, Offset)],
     ) -> Result<(), Refusal> {
         let tx = self.ongoing(id, epoch, Some(by))?;
         self.group.check_commit(member.0, member.1)?;

@@ -42,7 +42,7 @@ pub fn check(sim: &Sim) {
     for (_, entry) in broker.letters.committed(0) {
         let headers = &entry.data.as_ref().unwrap().headers;
         let header = |name| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let key = (header("tocsin.partition"), header("tocsin.offset"));
+        let key = (header("tocsin.topic"), header("tocsin.partition"), header("tocsin.offset"));
         assert!(letters.insert(key.clone()), "a dead letter twice: {key:?}");
     }
     sim.reached.borrow_mut().add_many("dead letters", letters.len() as u64);

@@ -11,20 +11,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tocsin::codec::journal::{JournalRecord, Step};
-use tocsin::task::world::{Offset, PartitionId};
+use tocsin::task::world::{Offset, PartitionId, TopicId};
 
-use crate::rules::TOPIC;
+use crate::rules::TOPICS;
 use crate::sim::Sim;
 use crate::truth::{Truth, timeless};
 
 pub fn check(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecord)], truth: &Truth) {
     let broker = sim.broker.borrow();
-    let events = &broker.events[partition as usize];
-    let end = journal.last().and_then(|(_, record)| record.to.next(TOPIC));
-    let last = events.committed(0).last().map(|(offset, _)| offset + 1);
-    assert!(end >= last, "partition {partition}: the journal ends at {end:?}, the events at {last:?}");
-    let committed = broker.group.committed.get(&partition).copied();
-    assert_eq!(committed, end, "partition {partition}: committed offset and journal");
+    for source in sim.plan.sources_of(partition) {
+        let end = journal.last().and_then(|(_, record)| record.to.next(TOPICS[source.topic]));
+        let last = broker.events[&source].committed(0).last().map(|(offset, _)| offset + 1);
+        assert!(end >= last, "{source:?}: the journal ends at {end:?}, the events at {last:?}");
+        let committed = broker.group.committed.get(&source).copied();
+        assert_eq!(committed, end, "{source:?}: committed offset and journal");
+    }
     let of_partition = |key: Option<&[u8]>| key.is_some_and(|key| key.starts_with(format!("c{partition}-").as_bytes()));
     let mut published: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     let mut ordered = Vec::new();
@@ -60,7 +61,13 @@ pub fn check(sim: &Sim, partition: PartitionId, journal: &[(Offset, JournalRecor
     assert_eq!(told, ordered.len() as u64, "partition {partition}: transitions the journal tells of");
     letters(&broker.letters, partition, truth);
     let (mut reached, steps) = (sim.reached.borrow_mut(), journal.iter().flat_map(|(_, record)| &record.steps));
+    let mut before = None;
     for step in steps {
+        if let Step::Run { topic, .. } = step
+            && before.replace(topic).is_some_and(|before| before != topic)
+        {
+            reached.add("changes from one topic to another");
+        }
         match step {
             Step::Tick { .. } => reached.add("ticks"),
             Step::Drain { .. } => reached.add("drains that were cut"),
@@ -79,6 +86,8 @@ fn letters(log: &crate::broker::log::Log, partition: PartitionId, truth: &Truth)
     };
     let headers = log.committed(0).map(|(_, entry)| &entry.data.as_ref().unwrap().headers);
     let here = headers.filter(|headers| header(headers, "tocsin.partition") == partition.to_string());
-    let offsets: Vec<Offset> = here.map(|headers| header(headers, "tocsin.offset").parse().unwrap()).collect();
-    assert_eq!(offsets, truth.letters, "partition {partition}: dead letters");
+    let topic = |name: &str| TOPICS.iter().position(|topic| *topic == name).unwrap();
+    let place = |headers| (topic(&header(headers, "tocsin.topic")), header(headers, "tocsin.offset").parse().unwrap());
+    let places: Vec<(TopicId, Offset)> = here.map(place).collect();
+    assert_eq!(places, truth.letters, "partition {partition}: dead letters");
 }

@@ -31,7 +31,7 @@ pub fn at_commit(broker: &mut Broker, tx: TxId) {
         let other = broker.published.get(partition).filter(|(other, at)| *other != by && Some(at) > went_live);
         assert!(other.is_none(), "partition {partition}: {by:?} publishes, but {other:?} has since it went live");
     }
-    let offsets: BTreeSet<PartitionId> = tx.offsets.iter().map(|(partition, _)| *partition).collect();
+    let offsets: BTreeSet<PartitionId> = tx.offsets.iter().map(|(source, _)| source.partition).collect();
     assert_eq!(journal, offsets, "{by:?}: a transaction is committed in half");
     broker.published.extend(journal.into_iter().map(|partition| (partition, (by, moment))));
 }

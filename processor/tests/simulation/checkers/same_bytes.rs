@@ -23,7 +23,7 @@ pub fn check(sim: &Rc<Sim>) {
     }
     let is_whole = {
         let broker = sim.broker.borrow();
-        broker.journal.iter().chain(&broker.events).all(|log| log.start == 0)
+        broker.journal.iter().chain(broker.events.values()).all(|log| log.start == 0)
     };
     sim.no_idle.set(true);
     restore(sim, &owners, "from checkpoints");

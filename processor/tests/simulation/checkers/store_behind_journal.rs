@@ -11,7 +11,6 @@ use tocsin::codec::rows::{self, Position};
 use tocsin::store::Column;
 use tocsin::task::world::PartitionId;
 
-use crate::rules::TOPIC;
 use crate::sim::Sim;
 
 type Changes = [(Column, Vec<u8>, Option<Vec<u8>>)];
@@ -31,8 +30,9 @@ fn check(sim: &Sim, partition: PartitionId, position: &Position) {
     assert!(decided, "partition {partition}: the store is at journal offset {place}, which is not committed");
     let payload = entry.and_then(|entry| entry.data.as_ref()?.payload.as_deref());
     let record = JournalRecord::decode(payload.expect("a store is at a marker")).unwrap();
-    let next = position.inputs.first().map(|(_, next)| *next);
-    let said = (record.sequence, record.to.next(TOPIC), record.to.watermark, record.to.rules);
+    let next: Vec<_> = position.inputs.iter().map(|(topic, next)| (topic.to_string(), *next)).collect();
+    let read: Vec<_> = record.to.offsets.iter().map(|offset| (offset.topic.clone(), offset.next)).collect();
+    let said = (record.sequence, read, record.to.watermark, record.to.rules);
     let stored = (position.journal_sequence, next, position.watermark, position.generation);
     assert_eq!(stored, said, "partition {partition}: the store and the journal record it was written behind");
 }

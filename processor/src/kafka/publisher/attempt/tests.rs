@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::*;
-use crate::task::world::Offset;
+use crate::task::world::{Offset, Source};
 
 /// Notes what is asked of it, and does it.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Producer for Notes {
 
     fn poll(&self, _: Duration) {}
 
-    fn send_offsets(&self, _: &str, _: &[(PartitionId, Offset)], (): &(), _: Duration) -> Result<(), Trouble> {
+    fn send_offsets(&self, _: &[(&str, PartitionId, Offset)], (): &(), _: Duration) -> Result<(), Trouble> {
         self.note("offsets")
     }
 
@@ -72,7 +72,7 @@ fn outputs_then_offsets_then_the_journal() {
     let transaction = Transaction {
         alerts: vec![record()],
         dead_letters: vec![record()],
-        offsets: vec![(0, 1)],
+        offsets: vec![(Source::first(0), 1)],
         journal: vec![(0, b"j".to_vec()), (1, b"j".to_vec())],
     };
     let committed = Attempt::new(&producer, &settings).publish(&transaction, &());
