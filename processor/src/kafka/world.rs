@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tocsin_core::time::Millis;
 
-use super::clock;
+use super::clock::{self, Moment};
 use super::edges::Edges;
 use super::group::Group;
 use super::publisher::{Librdkafka, Publisher};
@@ -57,7 +57,7 @@ impl<T> KafkaWorld<T> {
     /// appended the journal records of the last transaction. `None` before the first, and if the journal's topic does
     /// not have `message.timestamp.type=LogAppendTime`.
     pub fn broker_clock_skew(&self) -> Option<Millis> {
-        self.publisher.skew()
+        self.publisher.skew().map(|skew| skew.at(&Moment::now()))
     }
 
     /// Log lines come through queues, also those of clients that nobody asks anything for days.
@@ -102,6 +102,10 @@ impl<T: Stores> World for KafkaWorld<T> {
         clock::now()
     }
 
+    fn steady(&self) -> Millis {
+        clock::steady()
+    }
+
     fn poll(
         &mut self,
         max: usize,
@@ -137,11 +141,11 @@ impl<T: Stores> World for KafkaWorld<T> {
         self.publisher.fence(&mut || group.keep_alive())
     }
 
+    fn check_clock(&mut self, partition: PartitionId) -> Result<(), WorldError> {
+        self.publisher.check_clock(partition)
+    }
+
     fn end_of(&mut self, partition: PartitionId) -> Result<Offset, WorldError> {
-        if let Some(objection) = self.broker_clock_skew().and_then(clock::objection) {
-            tracing::debug!(partition, objection, "the clock is off");
-            return Err(WorldError::ClockOff);
-        }
         Ok(self.edges.of(&self.settings.events_topic, partition)?.end)
     }
 

@@ -13,9 +13,14 @@ use crate::telemetry::{IdleAdvanced, IdleRefusal, IdleRefused};
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn wanted<S: Store>(shared: &Shared, task: &mut Task<S>, now: Millis) -> Result<Option<Millis>, StoreError> {
+pub fn wanted<S: Store>(
+    shared: &Shared,
+    task: &mut Task<S>,
+    now: Millis,
+    steady: Millis,
+) -> Result<Option<Millis>, StoreError> {
     let Some(idle_after) = shared.idle.idle_after else { return Ok(None) };
-    if task.end.is_none() || task.draining || now - task.last_arrival < idle_after {
+    if task.end.is_none() || task.draining || steady - task.last_arrival < idle_after {
         return Ok(None);
     }
     let target = now - shared.time.max_out_of_orderness;
@@ -28,19 +33,31 @@ pub fn wanted<S: Store>(shared: &Shared, task: &mut Task<S>, now: Millis) -> Res
 
 /// Moves the watermark to `target` if the broker confirms that there is nothing more to read; `target` was worked out from a
 /// clock read before the broker is asked, so whatever was written by then is below the answer.
-pub fn advance<W: World>(world: &mut W, shared: &Shared, task: &mut Task<StoreOf<W>>, target: Millis) -> bool {
+///
+/// # Errors
+/// What is no answer, but means that this worker must not go on as it is.
+pub fn advance<W: World>(
+    world: &mut W,
+    shared: &Shared,
+    task: &mut Task<StoreOf<W>>,
+    target: Millis,
+) -> Result<bool, WorldError> {
     let (topic, partition) = (shared.topic.as_str(), task.partition);
-    let refusal = match world.end_of(partition) {
+    let checked = world.check_clock(partition);
+    // It may have been set right since the target was worked out.
+    let target = target.min(world.now() - shared.time.max_out_of_orderness);
+    let refusal = match checked.and_then(|()| world.end_of(partition)) {
         Ok(end) if task.end == Some(end) => None,
         Ok(_) => Some(IdleRefusal::Backlog),
         Err(WorldError::ClockOff) => Some(IdleRefusal::ClockOff),
-        Err(_) => Some(IdleRefusal::NoAnswer),
+        Err(WorldError::Transient(_) | WorldError::Pending(_)) => Some(IdleRefusal::NoAnswer),
+        Err(error) => return Err(error),
     };
     if let Some(reason) = refusal {
         IdleRefused { topic, partition, reason }.emit(&shared.metrics);
-        return false;
+        return Ok(false);
     }
     task.tick(target);
     IdleAdvanced { topic, partition, watermark: target }.emit(&shared.metrics);
-    true
+    Ok(true)
 }

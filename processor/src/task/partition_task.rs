@@ -40,6 +40,7 @@ pub struct Task<S> {
     context_is_new: bool,
     /// The partition's end, if it was read that far.
     pub(super) end: Option<Offset>,
+    /// By the steady clock, as all of these.
     pub(super) last_arrival: Millis,
     pub(super) sample: PartitionerSample,
     pub(super) judged: Judged,

@@ -31,7 +31,7 @@ impl<W: World> Worker<W> {
 
     /// Takes the restore of one partition a step further; the others' turn comes in between.
     pub(super) fn restore(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
+        let now = self.world.steady();
         if !self.restoring.is_ready(now) {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl<W: World> Worker<W> {
         self.inbox.forget(|_| true);
         self.world.hold();
         self.restoring.begin_anew();
-        let not_before = self.world.now() + pause;
+        let not_before = self.world.steady() + pause;
         for partition in std::mem::take(&mut self.tasks).into_keys() {
             self.restoring.begin(self.number, &self.shared, partition, not_before);
         }
@@ -114,7 +114,7 @@ impl<W: World> Worker<W> {
             done => done?,
         }
         self.write_all()?;
-        let now = self.world.now();
+        let now = self.world.steady();
         for (&partition, Running { task, .. }) in &mut self.tasks {
             task.cache.store_mut().sync().map_err(|source| WorldError::Store { partition, source })?;
             if self.shared.checkpoint_interval.is_some() {

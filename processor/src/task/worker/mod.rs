@@ -71,7 +71,7 @@ struct Running<S> {
 
 impl<W: World> Worker<W> {
     pub fn new(number: usize, world: W, shared: Arc<Shared>) -> Self {
-        let now = world.now();
+        let now = world.steady();
         Self {
             number,
             world,
@@ -170,7 +170,7 @@ impl<W: World> Worker<W> {
 
     /// How long a poll may wait for something to come.
     fn longest_wait(&self) -> Duration {
-        let has_work = self.restoring.is_ready(self.world.now())
+        let has_work = self.restoring.is_ready(self.world.steady())
             || self.tasks.values().any(|running| running.task.core.sweep.is_some() || running.task.draining);
         if has_work {
             return Duration::ZERO;
@@ -181,7 +181,7 @@ impl<W: World> Worker<W> {
 
     /// Takes in what has arrived until it is time to publish.
     fn judge(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
+        let (now, steady) = (self.world.now(), self.world.steady());
         self.drain_all(now)?;
         let (started, waiting) = (Instant::now(), self.inbox.len());
         while self.outbox.len() < self.shared.commit.max_batch {
@@ -194,7 +194,7 @@ impl<W: World> Worker<W> {
             match arrival {
                 Arrival::End { offset, .. } => task.end = Some(offset),
                 Arrival::Record(record) => {
-                    (task.end, task.last_arrival) = (None, now);
+                    (task.end, task.last_arrival) = (None, steady);
                     let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                     let drained = task
                         .take(&self.shared, record, &mut audience)
@@ -252,18 +252,18 @@ impl<W: World> Worker<W> {
     /// Lets the watermark of partitions that have nothing more to read follow the wall clock, where that makes something
     /// due.
     fn idle(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        self.notice_broken_feed(now);
+        let (now, steady) = (self.world.now(), self.world.steady());
+        self.notice_broken_feed(steady);
         if !self.inbox.is_empty() {
             return Ok(());
         }
         for (&partition, Running { task, .. }) in &mut self.tasks {
             let broken = |source| WorldError::Store { partition, source };
-            let Some(target) = idle::wanted(&self.shared, task, now).map_err(broken)? else { continue };
+            let Some(target) = idle::wanted(&self.shared, task, now, steady).map_err(broken)? else { continue };
             if self.feed_is_broken {
                 let topic = self.shared.topic.as_str();
                 IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
-            } else if idle::advance(&mut self.world, &self.shared, task, target) {
+            } else if idle::advance(&mut self.world, &self.shared, task, target)? {
                 let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                 task.drain(&self.shared, &mut audience).map_err(broken)?;
             }
