@@ -113,7 +113,7 @@ impl<T: Stores> World for KafkaWorld<T> {
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         self.tidy();
-        self.group.poll(max, wait, each)
+        self.group.poll(&self.settings, max, wait, each)
     }
 
     fn start(&mut self, partitions: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
@@ -137,6 +137,10 @@ impl<T: Stores> World for KafkaWorld<T> {
     }
 
     fn fence(&mut self) -> Result<(), WorldError> {
+        if self.group.has_ended() {
+            // Another process may go by our name, and would be fenced.
+            return Err(WorldError::Transient("the group's client is made anew first".to_owned()));
+        }
         let group = &mut self.group;
         self.publisher.fence(&mut || group.keep_alive())
     }
