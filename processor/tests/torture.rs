@@ -157,7 +157,9 @@ fn whatever_goes_wrong_every_alert_is_published_once() {
     }
     let folder = ground.folder.clone();
     drop(ground);
-    drop(std::fs::remove_dir_all(folder));
+    if std::env::var_os("TOCSIN_TORTURE_KEEP").is_none() {
+        drop(std::fs::remove_dir_all(folder));
+    }
 }
 
 struct Run<'t> {

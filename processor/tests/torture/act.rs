@@ -197,18 +197,20 @@ impl<'g> Act<'g> {
             let ready = machine.is_ready();
             _ = write!(text, "{}: running {}, ready {ready}, partitions {assigned:?}; ", machine.name, machine.is_running());
         }
+        _ = write!(text, "events made {}, seen {}; ", self.made.lock().len(), self.truth.events_seen());
         text + "behind: " + &self.truth.behind()
     }
 
     /// Waits until everything is done, then holds it against the model, the independent client and the audit.
     pub fn verify(&mut self) -> Result<(), String> {
         let started = Instant::now();
-        self.truth.read_events()?;
-        let (made, seen) = (self.made.lock().len(), self.truth.events_seen());
-        if made != seen {
-            return Err(format!("{made} events were made, and {seen} are there"));
-        }
         let mut problem = None;
+        // A transaction's end is told of before it is seen.
+        self.wait("all events to be there", VISIBLE, |act| {
+            problem = act.truth.read_events().err();
+            problem.is_some() || act.made.lock().len() == act.truth.events_seen()
+        })?;
+        problem.take().map_or(Ok(()), Err)?;
         self.wait("all events to be judged", RECOVERY, |act| {
             problem = act.truth.follow_journal().err();
             problem.is_some() || act.truth.is_caught_up()

@@ -1,12 +1,13 @@
 //! Three brokers, each of which may stop, be killed or stand still.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::broker::Skip;
+use crate::proxy::Link;
 
 pub const BROKERS: usize = 3;
 /// Processes whose ways to the brokers can be cut, each by itself.
@@ -18,8 +19,8 @@ const UNAVAILABLE: i32 = 3;
 #[derive(Debug)]
 pub struct Cluster {
     pub bootstrap: String,
-    /// Of each door and broker: where its clients connect to, and where the broker listens.
-    pub doors: Vec<Vec<(SocketAddr, SocketAddr)>>,
+    /// The ways through each door to each broker.
+    pub links: Vec<Vec<Arc<Link>>>,
     folder: PathBuf,
 }
 
@@ -35,8 +36,8 @@ impl Cluster {
         assert!(up.status.success(), "no brokers: {told}");
         let text = String::from_utf8(up.stdout).expect("lines of text");
         let bootstrap = text.lines().find_map(|line| line.strip_prefix("bootstrap=")).expect("the bootstrap line");
-        let doors = text.lines().filter(|line| line.starts_with("door-")).map(door).collect();
-        Ok(Self { bootstrap: bootstrap.to_owned(), doors, folder })
+        let links = text.lines().filter(|line| line.starts_with("door-")).map(door).collect();
+        Ok(Self { bootstrap: bootstrap.to_owned(), links, folder })
     }
 
     /// Starts those that do not run, and waits until all know each other.
@@ -90,12 +91,15 @@ impl Drop for Cluster {
     }
 }
 
-/// `door-1=PROXY>BROKER,PROXY>BROKER,...`
-fn door(line: &str) -> Vec<(SocketAddr, SocketAddr)> {
+/// Opens the ways of `door-1=PROXY>BROKER,PROXY>BROKER,...`.
+fn door(line: &str) -> Vec<Arc<Link>> {
     let (_, ways) = line.split_once('=').expect("NAME=WAYS");
     let address = |text: &str| text.parse().expect("an address");
-    let way = |way: &str| way.split_once('>').map(|(proxy, broker)| (address(proxy), address(broker)));
-    ways.split(',').map(|text| way(text).expect("PROXY>BROKER")).collect()
+    let way = |way: &str| {
+        let (proxy, broker) = way.split_once('>').expect("PROXY>BROKER");
+        Arc::new(Link::open(address(proxy), address(broker)))
+    };
+    ways.split(',').map(way).collect()
 }
 
 pub fn signal(pid: &str, signal: &str) {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ pub struct Machine {
     logs: PathBuf,
     config: PathBuf,
     bootstrap: String,
-    links: Vec<Link>,
+    links: Vec<Arc<Link>>,
     environment: Vec<(String, String)>,
     process: Option<Process>,
     starts: usize,
@@ -43,9 +44,10 @@ struct Process {
     is_frozen: bool,
 }
 
-/// The program, with no setting from the environment that the tests run in.
+/// The program, with no setting from the environment that the tests run in. `TOCSIN_TORTURE_PROGRAM` names another build.
 pub fn tocsin() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tocsin"));
+    let program = std::env::var_os("TOCSIN_TORTURE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_tocsin").into());
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOCSIN_")) {
         command.env_remove(name);
     }
@@ -55,8 +57,8 @@ pub fn tocsin() -> Command {
 impl Machine {
     /// With a door its ways to the brokers can be cut.
     pub fn new(name: &str, folder: &Path, config: &Path, cluster: &Cluster, door: Option<usize>) -> Self {
-        let ways = door.map_or(&[][..], |door| &cluster.doors[door]);
-        let bootstrap: Vec<String> = ways.iter().map(|(proxy, _)| proxy.to_string()).collect();
+        let links = door.map_or(Vec::new(), |door| cluster.links[door].clone());
+        let bootstrap: Vec<String> = links.iter().map(|link| link.address.to_string()).collect();
         let state = folder.join(format!("state-{name}"));
         fs::create_dir_all(&state).unwrap();
         Self {
@@ -64,8 +66,8 @@ impl Machine {
             state,
             logs: folder.join("logs"),
             config: config.to_owned(),
-            bootstrap: if ways.is_empty() { cluster.bootstrap.clone() } else { bootstrap.join(",") },
-            links: ways.iter().map(|(proxy, broker)| Link::open(*proxy, *broker)).collect(),
+            bootstrap: if links.is_empty() { cluster.bootstrap.clone() } else { bootstrap.join(",") },
+            links,
             environment: Vec::new(),
             process: None,
             starts: 0,

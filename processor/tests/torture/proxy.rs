@@ -20,6 +20,8 @@ pub enum Way {
 /// One way between a process and a broker.
 #[derive(Debug)]
 pub struct Link {
+    /// Where clients connect to.
+    pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -47,7 +49,7 @@ impl Link {
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), broker });
         let accepting = shared.clone();
         thread::spawn(move || accepting.accept(&listener));
-        Self { shared }
+        Self { address: listen, shared }
     }
 
     pub fn set(&self, way: Way) {

@@ -57,10 +57,10 @@ impl Torn {
 
     /// Cuts a file off, or turns some of its bits over.
     fn tear(&mut self, file: &Path) -> String {
-        let size = fs::metadata(file).map_or(0, |found| found.len());
+        let size = size_of(file);
         let mut open = OpenOptions::new().read(true).write(true).open(file).unwrap();
-        let place = if size == 0 { 0 } else { self.rng.range(0, size as i64 - 1) as u64 };
-        if size == 0 || self.rng.chance(40) {
+        let place = self.rng.range(0, size as i64 - 1) as u64;
+        if self.rng.chance(40) {
             open.set_len(place).unwrap();
             return format!("{} is cut from {size} to {place} bytes", file.display());
         }
@@ -92,7 +92,7 @@ impl Fault for Torn {
         let sorts = ["sst", "log", "CURRENT", "MANIFEST"];
         for _ in 0..self.rng.range(1, 3) {
             let sort = self.rng.pick(&sorts);
-            let of_sort: Vec<&PathBuf> = files.iter().filter(|file| is_of(file, sort)).collect();
+            let of_sort: Vec<&PathBuf> = files.iter().filter(|file| is_of(file, sort) && size_of(file) > 0).collect();
             if !of_sort.is_empty() {
                 let file = self.rng.pick(&of_sort);
                 let told = self.tear(file);
@@ -104,6 +104,10 @@ impl Fault for Torn {
     fn heal(&mut self, act: &mut Act<'_>) {
         act.machines[self.machine].start();
     }
+}
+
+fn size_of(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |found| found.len())
 }
 
 fn is_of(file: &Path, sort: &str) -> bool {
