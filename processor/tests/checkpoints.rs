@@ -17,6 +17,8 @@ mod faults;
 mod faulty;
 #[path = "checkpoints/s3.rs"]
 mod s3;
+#[path = "common/s3_server.rs"]
+mod s3_server;
 #[path = "checkpoints/stage.rs"]
 mod stage;
 #[path = "checkpoints/suite.rs"]

@@ -26,11 +26,13 @@ mod apart;
 pub(super) mod assignment;
 mod context;
 mod rebalance;
+mod renewal;
 pub(super) mod standing;
 
 use apart::Companions;
 use assignment::Assignment;
 use context::GroupContext;
+use renewal::Ended;
 
 /// How often the group is served while something else takes long.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
@@ -45,6 +47,7 @@ pub(super) struct Group {
     /// The name of a static member, whose assignment the group keeps while it is away.
     instance: Option<String>,
     request_timeout: Duration,
+    session_timeout: Duration,
     /// How long the next question for a committed offset may take.
     committed_patience: Duration,
     assignment: Assignment,
@@ -56,6 +59,10 @@ pub(super) struct Group {
     served: Instant,
     /// Why what runs had to be held, until the loop is told.
     doubt: Option<String>,
+    /// Since when the client has been asking for an assignment.
+    unassigned_since: Option<Instant>,
+    /// It is of no more use.
+    ended: Option<Ended>,
 }
 
 impl Group {
@@ -72,6 +79,7 @@ impl Group {
             companions: Companions::new(settings)?,
             instance: settings.group_instance_id.clone(),
             request_timeout: settings.request_timeout,
+            session_timeout: settings.session_timeout,
             committed_patience: SHORT_PATIENCE,
             assignment: Assignment::default(),
             leaving: None,
@@ -79,6 +87,8 @@ impl Group {
             joined: false,
             served: Instant::now(),
             doubt: None,
+            unassigned_since: None,
+            ended: None,
         })
     }
 
@@ -86,11 +96,13 @@ impl Group {
     /// [`WorldError::Unsettled`] if all tasks must be restored; the others as [`errors`] has them.
     pub fn poll(
         &mut self,
+        settings: &KafkaSettings,
         max: usize,
         wait: Duration,
         wanted: Option<&[Source]>,
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
+        self.renew(settings)?;
         self.join()?;
         let is_idle = !self.assignment.any_runs() && !self.assignment.has_news(Instant::now());
         self.serve(if is_idle { wait } else { Duration::ZERO })?;
@@ -107,6 +119,7 @@ impl Group {
             Some(wanted) if self.companions.is_some() => self.read_apart(max, wait, wanted, each)?,
             _ => self.read(max, wait, each)?,
         }
+        self.notice_want_of_assignment();
         Ok(None)
     }
 
@@ -171,6 +184,10 @@ impl Group {
         if let Some(companions) = &mut self.companions {
             companions.stop(partitions);
         }
+        if self.has_ended() {
+            self.assignment.given_back();
+            return Ok(());
+        }
         if self.leaving.is_none() {
             return self.pause(partitions);
         }
@@ -219,9 +236,10 @@ impl Group {
     }
 
     fn join(&mut self) -> Result<(), WorldError> {
-        if !self.joined {
+        if !self.joined && !self.has_ended() {
             self.subscribe().map_err(|error| errors::asking("the group is not joined", &error))?;
             self.joined = true;
+            self.unassigned_since = Some(Instant::now());
         }
         Ok(())
     }
@@ -325,6 +343,9 @@ impl Member<ConsumerGroupMetadata> for Group {
         &self,
         mut partitions: impl Iterator<Item = PartitionId>,
     ) -> Result<(ConsumerGroupMetadata, i32), String> {
+        if self.has_ended() {
+            return Err("the consumer has ended".to_owned());
+        }
         if let Some(partition) = partitions.find(|partition| !self.assignment.holds(*partition)) {
             return Err(format!("partition {partition} is not this worker's"));
         }

@@ -41,12 +41,12 @@ mod world;
 
 /// What decides without asking librdkafka, so that a simulation can run it over a broker of its own.
 pub mod protocol {
-    pub use super::clock::objection as objection_to_clock;
+    pub use super::clock::Moment;
     pub use super::group::assignment::Assignment;
     pub use super::group::standing::objection;
     pub use super::native::Membership;
     pub use super::publisher::{
-        Addressed, Delivered, Maker, Mark, Member, Moment, Producer, Publisher, Reports, Trouble, Undelivered,
+        Addressed, Delivered, Maker, Mark, Member, Producer, Publisher, Reports, Trouble, Undelivered,
     };
 }
 

@@ -3,29 +3,29 @@
 //! A producer is good until the first doubt. Then it is dropped, and its successor's `init_transactions` ends, on the
 //! broker, whatever it had left open.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tocsin_core::time::Millis;
-
-use super::clock;
+use super::clock::{self, Skew};
 use super::errors::{self, Remedy, remedy};
 use super::settings::KafkaSettings;
-use crate::task::world::{Offset, Transaction, WorldError};
+use crate::task::world::{Offset, PartitionId, Transaction, WorldError};
 
 mod attempt;
 mod client;
 mod producer;
 mod reports;
 
-use attempt::{Attempt, Committed, Failure};
+use attempt::{Appended, Attempt, Failure};
 pub(super) use client::Librdkafka;
-pub use producer::{Addressed, Maker, Member, Moment, Producer, Trouble};
+pub use producer::{Addressed, Maker, Member, Producer, Trouble};
 pub use reports::{Delivered, Mark, Reports, Undelivered};
 
 /// How long a transaction is tried again because the group moves on under it.
 const GENERATION_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries, unless our own client hears of the new generation before.
 const GENERATION_PAUSE: Duration = Duration::from_millis(100);
+/// Until the broker is asked for its clock again that was found to differ from ours.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// Log lines served at a time while nothing is published.
 const LINES_AT_ONCE: usize = 256;
 /// How long `init_transactions` is tried.
@@ -36,17 +36,19 @@ pub struct Publisher<M: Maker> {
     settings: KafkaSettings,
     maker: M,
     producer: Option<M::Producer>,
-    skew: Option<Millis>,
+    skew: Option<Skew>,
+    /// When the broker was last asked for its clock alone.
+    looked: Option<Instant>,
 }
 
 impl<M: Maker> Publisher<M> {
     pub fn new(settings: &KafkaSettings, maker: M) -> Self {
-        Self { settings: settings.clone(), maker, producer: None, skew: None }
+        Self { settings: settings.clone(), maker, producer: None, skew: None, looked: None }
     }
 
     /// Our clock minus the broker's, as of the last transaction.
     #[must_use]
-    pub fn skew(&self) -> Option<Millis> {
+    pub fn skew(&self) -> Option<Skew> {
         self.skew
     }
 
@@ -107,6 +109,53 @@ impl<M: Maker> Publisher<M> {
         outcome
     }
 
+    /// Whether our clock may be gone by. The broker is asked, by a record in this partition of the journal that no reader will
+    /// see, where nothing was published yet, and where our clock seems to be off: it may have been set since.
+    ///
+    /// # Errors
+    /// [`WorldError::ClockOff`] if not; [`WorldError::Fenced`] and [`WorldError::Fatal`] as [`Self::publish`] has them;
+    /// [`WorldError::Transient`] if there is no answer.
+    pub fn check_clock(&mut self, partition: PartitionId) -> Result<(), WorldError> {
+        let Some(now) = self.producer.as_ref().map(Producer::now) else {
+            return Err(WorldError::Transient("there is no producer in good standing".to_owned()));
+        };
+        let is_off = |skew: Option<Skew>, now| skew.is_some_and(|skew| clock::objection(skew.at(&now)).is_some());
+        let may_look = match (self.skew, self.looked) {
+            (_, None) => true,
+            // Asked, and the topic's records are not stamped by the broker.
+            (None, Some(_)) => false,
+            (Some(_), Some(looked)) => now.steady.saturating_duration_since(looked) >= LOOK_AGAIN,
+        };
+        if may_look && (self.skew.is_none() || is_off(self.skew, now)) {
+            self.looked = Some(now.steady);
+            self.probe(partition)?;
+        }
+        let Some(now) = self.producer.as_ref().map(Producer::now) else { return Ok(()) };
+        if is_off(self.skew, now) { Err(WorldError::ClockOff) } else { Ok(()) }
+    }
+
+    /// Asks the broker for its clock, and whether the transactional id is still this producer's.
+    ///
+    /// # Errors
+    /// As [`Self::check_clock`], but for the clock.
+    pub fn probe(&mut self, partition: PartitionId) -> Result<(), WorldError> {
+        let Some(producer) = self.producer.take() else {
+            return Err(WorldError::Transient("there is no producer in good standing".to_owned()));
+        };
+        match Attempt::new(&producer, &self.settings).probe(partition) {
+            Ok(appended) => {
+                self.settle(&appended);
+                self.producer = Some(producer);
+                Ok(())
+            }
+            // The producer ends here; whoever publishes next finds none, and restores.
+            Err(Failure::Broken(WorldError::Unsettled(message)) | Failure::Moved(message)) => {
+                Err(WorldError::Transient(message))
+            }
+            Err(Failure::Broken(error)) => Err(error),
+        }
+    }
+
     /// In a rebalance the broker refuses the generation of before, and the new one until it is complete. Our partitions
     /// are ours meanwhile: none goes before it is given back, and the metadata is checked anew each time.
     fn try_generations<G>(
@@ -139,12 +188,13 @@ impl<M: Maker> Publisher<M> {
         }
     }
 
-    fn settle(&mut self, committed: &Committed) -> Vec<Offset> {
-        let appended = committed.journal.iter().find_map(|record| Some((record.appended?, record.reported)));
-        if let Some((appended, reported)) = appended {
-            self.skew = Some(clock::skew(committed.journal_sent, appended, reported));
+    fn settle(&mut self, appended: &Appended) -> Vec<Offset> {
+        let stamped = appended.journal.iter().find_map(|record| Some((record.appended?, record.reported)));
+        if let Some((stamped, reported)) = stamped {
+            let ms = clock::skew(appended.journal_sent, stamped, reported);
+            self.skew = Some(Skew { ms, found: appended.found });
         }
-        committed.journal.iter().map(|record| record.offset).collect()
+        appended.journal.iter().map(|record| record.offset).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tocsin_core::time::Millis;
 
-use super::clock;
+use super::clock::{self, Moment};
 use super::edges::Edges;
 use super::group::Group;
 use super::publisher::{Librdkafka, Publisher};
@@ -61,7 +61,7 @@ impl<T> KafkaWorld<T> {
     /// appended the journal records of the last transaction. `None` before the first, and if the journal's topic does
     /// not have `message.timestamp.type=LogAppendTime`.
     pub fn broker_clock_skew(&self) -> Option<Millis> {
-        self.publisher.skew()
+        self.publisher.skew().map(|skew| skew.at(&Moment::now()))
     }
 
     /// Log lines come through queues, also those of clients that nobody asks anything for days.
@@ -107,6 +107,10 @@ impl<T: Stores> World for KafkaWorld<T> {
         clock::now()
     }
 
+    fn steady(&self) -> Millis {
+        clock::steady()
+    }
+
     fn poll(
         &mut self,
         max: usize,
@@ -115,7 +119,7 @@ impl<T: Stores> World for KafkaWorld<T> {
         each: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<Option<Rebalance>, WorldError> {
         self.tidy();
-        self.group.poll(max, wait, wanted, each)
+        self.group.poll(&self.settings, max, wait, wanted, each)
     }
 
     fn start(&mut self, partitions: &[(PartitionId, Vec<Offset>)]) -> Result<(), WorldError> {
@@ -142,15 +146,19 @@ impl<T: Stores> World for KafkaWorld<T> {
     }
 
     fn fence(&mut self) -> Result<(), WorldError> {
+        if self.group.has_ended() {
+            // Another process may go by our name, and would be fenced.
+            return Err(WorldError::Transient("the group's client is made anew first".to_owned()));
+        }
         let group = &mut self.group;
         self.publisher.fence(&mut || group.keep_alive())
     }
 
+    fn check_clock(&mut self, partition: PartitionId) -> Result<(), WorldError> {
+        self.publisher.check_clock(partition)
+    }
+
     fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
-        if let Some(objection) = self.broker_clock_skew().and_then(clock::objection) {
-            tracing::debug!(source.partition, objection, "the clock is off");
-            return Err(WorldError::ClockOff);
-        }
         Ok(self.edges.of(self.settings.input_topic(source.topic), source.partition)?.end)
     }
 

@@ -56,10 +56,10 @@ pub fn find<W: World>(
             }
             let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
             let position = beginning(world, shared, partition, log)?;
-            return task(shared, partition, store, &position, world.now());
+            return task(shared, partition, store, &position, world.steady());
         };
         match objection(world, shared, partition, log, &position)? {
-            None => return task(shared, partition, store, &position, world.now()),
+            None => return task(shared, partition, store, &position, world.steady()),
             Some(Objection::Unfit(reason)) => *suspect = Some(reason),
             Some(Objection::Gap(message)) => {
                 drop(store);
@@ -72,7 +72,7 @@ pub fn find<W: World>(
                 // Retention takes nothing that the newest checkpoint needs: if that one is not newer, this is the last.
                 if !fetched(world, partition, position.journal_sequence)? {
                     let (store, _) = open(world, partition)?.map_err(WorldError::Fatal)?;
-                    return task(shared, partition, store, &position, world.now());
+                    return task(shared, partition, store, &position, world.steady());
                 }
             }
         }

@@ -224,8 +224,11 @@ pub trait World {
 
     fn stores(&mut self) -> &mut Self::Stores;
 
-    /// Wall clock.
+    /// Wall clock. It may be wrong, and jump.
     fn now(&self) -> Millis;
+
+    /// A clock that only runs on, from some beginning: for pauses and intervals.
+    fn steady(&self) -> Millis;
 
     /// Hands what has come to `each`, at most `max` records, waiting up to `wait` for the first. `wanted`: only what comes
     /// from these; everything else waits where it is. `None`: from everywhere.
@@ -264,10 +267,18 @@ pub trait World {
     /// [`WorldError::Transient`] or [`WorldError::Fatal`].
     fn fence(&mut self) -> Result<(), WorldError>;
 
+    /// Whether the wall clock may be gone by, as far as the broker's shows; it may be asked for that by way of a partition of
+    /// ours.
+    ///
+    /// # Errors
+    /// [`WorldError::ClockOff`] if not; [`WorldError::Transient`]; [`WorldError::Fenced`] and [`WorldError::Fatal`] if the
+    /// broker, asked, does not know this worker any more.
+    fn check_clock(&mut self, partition: PartitionId) -> Result<(), WorldError>;
+
     /// The high watermark of a partition of an input topic, as its broker has it now.
     ///
     /// # Errors
-    /// [`WorldError::Transient`]; [`WorldError::ClockOff`].
+    /// [`WorldError::Transient`].
     fn end_of(&mut self, source: Source) -> Result<Offset, WorldError>;
 
     /// The oldest offset that a partition of an input topic still has.

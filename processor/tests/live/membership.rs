@@ -3,9 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::json;
 
-use crate::app::{App, config};
+use crate::app::{App, config as config_of};
 use crate::audit::audit;
 use crate::data::{Dice, Event};
 use crate::stage::{Stage, repository, wait_until};
@@ -123,5 +125,38 @@ fn a_process_that_wakes_up_to_its_successor_ends_and_says_so() {
     stage.produce(3, "murmur2_random", (0..30).map(|number| purchase(9_000 + number).record()));
     wait_until("the successor to go on and on", || newer.taken_in() >= before + 30);
     newer.stop();
-    audit(&config(&stage, &rules), &[]).assert_equal();
+    audit(&config_of(&stage, &rules), &[]).assert_equal();
+}
+
+/// The broker says that the member was replaced, and nobody is there: it is not the end of the process.
+#[test]
+fn a_member_replaced_by_a_ghost_takes_its_place_again() {
+    let Some(stage) = Stage::open("live-ghost") else { return };
+    let rules = repository().join("deploy/demo/rules.yaml");
+    let settings = [("time.idle_after", "never"), ("kafka.session_timeout", "3s")];
+    stage.produce(3, "murmur2_random", (0..30).map(|number| purchase(number).record()));
+    let app = App::start_ready(&stage, &rules, &settings);
+    wait_until("all events", || app.taken_in() >= 30);
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &stage.broker.bootstrap)
+        .set("group.id", stage.name)
+        .set("group.instance.id", format!("{}-live-0", stage.name))
+        .set("client.id", "a ghost")
+        .set("session.timeout.ms", "3000")
+        .set("partition.assignment.strategy", "cooperative-sticky");
+    let ghost: BaseConsumer = config.create().unwrap();
+    ghost.subscribe(&[&stage.topic("events")]).unwrap();
+    let told = |message: &str| app.lines().iter().any(|line| line["message"] == message);
+    wait_until("the ghost to be taken for the member", || {
+        drop(ghost.poll(Duration::from_millis(50)));
+        app.log().contains("the consumer has ended")
+    });
+    // A static member says nothing when it goes.
+    drop(ghost);
+    stage.produce(3, "murmur2_random", (30..60).map(|number| purchase(number).record()));
+    wait_until("the client to be made anew", || told("the consumer is made anew"));
+    wait_until("all other events", || app.taken_in() >= 60);
+    app.stop();
+    audit(&config_of(&stage, &rules), &[]).assert_equal();
 }

@@ -56,6 +56,24 @@ fn silence_is_noticed_at_its_instant_once_the_clock_has_passed_it() {
     assert_eq!(alerts(&log).len(), 1);
 }
 
+/// Pauses and intervals go by a clock that only runs on: with the wall clock they would last until it is where it was.
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_up() {
+    let (log, _, mut member) = one_purchase(&options());
+    log.lock().unwrap().set_ahead = 9 * HOUR;
+    rounds_at(&log, &mut member, BASE + SECOND);
+    log.lock().unwrap().set_ahead = 0;
+    let journaled = |log: &SharedLog| log.lock().unwrap().journal[&0].len();
+    let before = journaled(&log);
+    let purchase = event("c", &json("q", "purchase", "c", BASE + 2 * SECOND, ",\"amount\":5"), BASE + 2 * SECOND);
+    log.lock().unwrap().input.get_mut(&0).unwrap().push(purchase);
+    rounds_at(&log, &mut member, BASE + 2 * SECOND);
+    rounds_at(&log, &mut member, BASE + 3 * SECOND);
+    assert_eq!(journaled(&log), before + 1, "the purchase is published at once");
+    rounds_at(&log, &mut member, DUE + 2 * SECOND);
+    assert_eq!(alerts(&log), quiet_at(BASE + 2 * SECOND + HOUR));
+}
+
 #[test]
 fn a_tick_is_journaled_only_if_it_makes_something_due_and_is_repeated() {
     let (log, disk, mut member) = one_purchase(&options());

@@ -8,6 +8,7 @@
 //!
 //! | file | question |
 //! | --- | --- |
+//! | `case` | what is a run told? |
 //! | `event` | what is an event, and what does a condition see of it? |
 //! | `value`, `expr` | what does an expression yield, null and undefined included? |
 //! | `count`, `sum`, `aggregate`, `median_gap`, `open`, `silence` | what is this `let` at an instant? (`measure`: what all of them must answer) |
@@ -31,6 +32,7 @@
 pub mod aggregate;
 pub mod attributes;
 pub mod calendar;
+pub mod case;
 pub mod cases;
 pub mod change;
 pub mod compare;
@@ -73,32 +75,4 @@ pub mod sum;
 pub mod value;
 pub mod world;
 
-use change::Change;
-use event::Event;
-use rule::Rule;
-
-/// 2026-01-01T00:00:00Z in ms: the zero of every case's time line.
-pub const BASE_MS: i64 = 1_767_225_600_000;
-
-/// What a run is told besides rules and events.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub max_out_of_orderness_ms: i64,
-    pub history_ms: i64,
-    /// The contract's default is 1,000.
-    pub max_open_items: usize,
-    /// After the last event the watermark advances to this instant; later events are left out.
-    pub until_ms: Option<i64>,
-}
-
-/// Everything that decides which alerts there are. Events are in the order of arrival, all in one partition.
-#[derive(Clone, Debug)]
-pub struct Case {
-    pub rules: Vec<Rule>,
-    pub events: Vec<Event>,
-    /// By their place.
-    pub changes: Vec<Change>,
-    /// What decides when the engine looks at whom after a change, which must not matter to any customer; `None`: at once.
-    pub interleaving: Option<u64>,
-    pub settings: Settings,
-}
+pub use case::{BASE_MS, Case, Settings};

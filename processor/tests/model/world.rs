@@ -82,16 +82,7 @@ pub fn run(case: &Case) -> Outcome {
 }
 
 pub fn run_at(case: &Case, instants: Instants) -> Outcome {
-    let mut world = World {
-        rules: &case.rules,
-        settings: &case.settings,
-        instants,
-        watermark: None,
-        births: BTreeMap::new(),
-        accepted: 0,
-        customers: BTreeMap::new(),
-        outcome: Outcome::default(),
-    };
+    let mut world = World { instants, ..World::new(&case.rules, &case.settings) };
     let mut changes = case.changes.iter().peekable();
     for place in 0..=case.events.len() {
         while let Some(change) = changes.next_if(|change| change.place == place) {
@@ -108,8 +99,21 @@ pub fn run_at(case: &Case, instants: Instants) -> Outcome {
     world.outcome
 }
 
-impl World<'_> {
-    fn arrive(&mut self, event: &Event) {
+impl<'a> World<'a> {
+    pub fn new(rules: &'a [Rule], settings: &'a Settings) -> Self {
+        World {
+            rules,
+            settings,
+            instants: Instants::Candidates,
+            watermark: None,
+            births: BTreeMap::new(),
+            accepted: 0,
+            customers: BTreeMap::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub fn arrive(&mut self, event: &Event) {
         if self.settings.until_ms.is_some_and(|until| event.at > until) {
             self.outcome.seen.note("left out after `until`");
             return;
@@ -139,6 +143,11 @@ impl World<'_> {
         }
         let moved = event.at - self.settings.max_out_of_orderness_ms;
         self.advance(moved, Cause::DueByWatermark);
+    }
+
+    /// Something else than these customers' events has moved the watermark.
+    pub fn follow(&mut self, watermark: i64) {
+        self.advance(watermark, Cause::DueByWatermark);
     }
 
     fn finish(&mut self) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tocsin::codec::journal::JournalRecord;
 use tocsin::kafka::KafkaSettings;
-use tocsin::kafka::protocol::{Assignment, Member, Membership, Publisher, objection, objection_to_clock};
+use tocsin::kafka::protocol::{Assignment, Member, Membership, Publisher, objection};
 use tocsin::task::headers::Headers;
 use tocsin::task::world::{
     Arrival, Input, Logged, Offset, PartitionId, Rebalance, Source, Transaction, World, WorldError,
@@ -243,6 +243,10 @@ impl World for SimWorld {
         self.sim.now() + self.sim.slots[self.me.slot].skew.get()
     }
 
+    fn steady(&self) -> Millis {
+        self.sim.now()
+    }
+
     fn poll(
         &mut self,
         max: usize,
@@ -320,11 +324,15 @@ impl World for SimWorld {
         self.publisher.fence(&mut || group.serve())
     }
 
-    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
-        if self.publisher.skew().and_then(objection_to_clock).is_some() {
+    fn check_clock(&mut self, partition: PartitionId) -> Result<(), WorldError> {
+        let checked = self.publisher.check_clock(partition);
+        if matches!(checked, Err(WorldError::ClockOff)) {
             self.sim.count("clocks found to be off");
-            return Err(WorldError::ClockOff);
         }
+        checked
+    }
+
+    fn end_of(&mut self, source: Source) -> Result<Offset, WorldError> {
         self.ask("end of events")?;
         let end = self.with_log(Place::Events(source), Log::end);
         self.sim.point(self.me, "end of events known");

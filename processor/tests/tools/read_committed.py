@@ -52,7 +52,7 @@ def as_line(message):
     }, ensure_ascii=False)
 
 
-def records(bootstrap, topic, count, follow, timeout_s):
+def records(bootstrap, topic, count, follow, timeout_s, first):
     """Yields messages until each partition's last stable offset was reached (not when following), or `count` were seen."""
     deadline = time.monotonic() + timeout_s
     consumer = Consumer({
@@ -72,7 +72,10 @@ def records(bootstrap, topic, count, follow, timeout_s):
         known = consumer.list_topics(topic, timeout=min(ASK_TIMEOUT_S, timeout_s)).topics[topic]
         if known.error is not None or not known.partitions:
             raise Failure(f"no topic {topic} at {bootstrap}: {known.error or 'it has no partitions'}")
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions])
+        if first and len(first) != len(known.partitions):
+            raise Failure(f"--from names {len(first)} offsets, but {topic} has {len(known.partitions)} partitions")
+        consumer.assign([TopicPartition(topic, number, first[number] if first else OFFSET_BEGINNING)
+                         for number in known.partitions])
         unread = set(known.partitions)
         seen = 0
         while unread and (count is None or seen < count):
@@ -106,12 +109,15 @@ def main():
     parser.add_argument("--topic", required=True)
     parser.add_argument("--count", type=int, metavar="N", help="end after this many records")
     parser.add_argument("--follow", action="store_true", help="do not end at the ends: wait for --count records")
+    parser.add_argument("--from", dest="first", metavar="OFFSET,...", type=lambda text: [int(n) for n in text.split(",")],
+                        help="where to begin, for each partition in its order (default: at the beginning)")
     parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds for everything (default: 30)")
     asked = parser.parse_args()
     if asked.follow and asked.count is None:
         parser.error("--follow needs --count: how many records are waited for?")
     try:
-        for message in records(asked.bootstrap, asked.topic, asked.count, asked.follow, asked.timeout):
+        for message in records(asked.bootstrap, asked.topic, asked.count, asked.follow, asked.timeout,
+                               asked.first):
             print(as_line(message))
         sys.stdout.flush()
     except Failure as failure:

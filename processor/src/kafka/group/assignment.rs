@@ -69,6 +69,14 @@ impl Assignment {
         self.lost = lost;
     }
 
+    /// Nobody gives anything back any more: all of it is somebody else's.
+    pub fn lose_all(&mut self) {
+        self.held.retain(|_, held| held.known);
+        self.held.values_mut().for_each(|held| held.state = State::Leaving);
+        self.next.clear();
+        (self.lost, self.joined_empty) = (true, false);
+    }
+
     /// What runs must be restored and started anew; returns what ran.
     pub fn hold(&mut self) -> Vec<PartitionId> {
         let running: Vec<_> = self.in_state(State::Running).collect();

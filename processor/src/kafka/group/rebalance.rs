@@ -18,6 +18,10 @@ const EVENTS_AT_ONCE: usize = 64;
 impl Group {
     /// Serves rebalances, errors and log lines. Records come through the other queue.
     pub(super) fn serve(&mut self, wait: Duration) -> Result<(), WorldError> {
+        if self.has_ended() {
+            std::thread::sleep(wait);
+            return Ok(());
+        }
         let (mut wait, mut failed) = (wait, None);
         for _ in 0..EVENTS_AT_ONCE {
             let called = self.consumer().context().called();
@@ -34,6 +38,10 @@ impl Group {
             wait = Duration::ZERO;
         }
         self.served = Instant::now();
+        if self.has_ended() {
+            // What else it has to say is of before.
+            return failed.map_or(Ok(()), Err);
+        }
         for change in self.consumer().context().take_changes() {
             match change {
                 Change::Assigned(list) => self.take(list)?,
@@ -48,21 +56,18 @@ impl Group {
     }
 
     /// What an error of the client means for the loop, if anything.
-    fn verdict(&self, error: &KafkaError) -> Option<WorldError> {
+    fn verdict(&mut self, error: &KafkaError) -> Option<WorldError> {
         match error {
             KafkaError::MessageConsumption(code) if errors::is_transport(*code) => None,
             KafkaError::PartitionEOF(_) | KafkaError::MessageConsumption(RDKafkaErrorCode::PartitionEOF) => None,
             KafkaError::MessageConsumptionFatal(_) => {
                 let (code, text) = self.consumer().client().fatal_error()?;
-                Some(match errors::of_code("the consumer cannot go on", code, &text) {
-                    WorldError::Transient(message) => WorldError::Fatal(format!("{message}: start this instance anew")),
-                    WorldError::Fenced(message) => WorldError::Fenced(format!(
-                        "{message}: another process joined the group as `{}` and has its partitions now. If it is this \
-                         one's successor, all is well; if not, give each instance a name of its own",
-                        self.instance.as_deref().unwrap_or_default()
-                    )),
-                    other => other,
-                })
+                match errors::of_code("the consumer cannot go on", code, &text) {
+                    WorldError::Transient(message) => self.end(message, false),
+                    WorldError::Fenced(message) => self.end(message, true),
+                    other => return Some(other),
+                }
+                None
             }
             other => Some(errors::asking(format_args!("reading {}", self.topic), other)),
         }
@@ -95,6 +100,7 @@ impl Group {
         // Also when the list is empty: librdkafka waits for the answer.
         self.consumer().incremental_assign(&list).map_err(|error| refused(error.to_string()))?;
         self.assignment.assigned(&partitions);
+        self.unassigned_since = None;
         if let Err(error) = self.pause(&partitions) {
             // Nothing of what does not run is handed out, and whoever starts it pauses it first.
             tracing::debug!(%error, "new partitions are fetched already");
@@ -136,6 +142,9 @@ impl Group {
             companions.stop(&partitions);
         }
         self.assignment.revoked(&partitions, lost);
+        if lost {
+            self.unassigned_since = Some(Instant::now());
+        }
         self.leaving = Some(leaving);
         // What the loop has not heard of yet it need not settle either.
         self.give_back()

@@ -13,8 +13,9 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode;
 use tocsin_core::time::Millis;
 
-use super::producer::{Addressed, Moment, Producer, Trouble};
+use super::producer::{Addressed, Producer, Trouble};
 use super::reports::{Delivered, Mark, OUTPUT, Reports, Undelivered};
+use crate::kafka::clock::Moment;
 use crate::kafka::errors::{Remedy, remedy};
 use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Outgoing, PartitionId, Transaction, WorldError};
@@ -32,12 +33,14 @@ pub(super) enum Failure {
     Broken(WorldError),
 }
 
-/// What a transaction that was committed leaves behind.
+/// What is known of a transaction whose records the broker has.
 #[derive(Debug)]
-pub(super) struct Committed {
+pub(super) struct Appended {
     pub journal: Vec<Delivered>,
     /// By our clock, before the first journal record was handed over.
     pub journal_sent: Millis,
+    /// When all of it was known.
+    pub found: Moment,
 }
 
 pub(super) struct Attempt<'a, P> {
@@ -51,7 +54,7 @@ impl<'a, P: Producer> Attempt<'a, P> {
         Self { producer, settings, began: producer.now() }
     }
 
-    pub fn publish(&self, transaction: &Transaction, group: &P::Membership) -> Result<Committed, Failure> {
+    pub fn publish(&self, transaction: &Transaction, group: &P::Membership) -> Result<Appended, Failure> {
         // Reports and troubles of before must not be taken for this transaction's.
         self.serve()?;
         self.reports().begin(transaction.journal.len());
@@ -79,7 +82,21 @@ impl<'a, P: Producer> Attempt<'a, P> {
         let journal = self.reports().journal();
         let journal =
             journal.ok_or_else(|| self.unsettled("the broker did not report every journal record".to_owned()))?;
-        Ok(Committed { journal, journal_sent })
+        Ok(Appended { journal, journal_sent, found: self.producer.now() })
+    }
+
+    /// Has the broker stamp a record that no reader of committed records will see.
+    pub fn probe(&self, partition: PartitionId) -> Result<Appended, Failure> {
+        self.serve()?;
+        self.reports().begin(1);
+        self.producer.begin_transaction().map_err(|error| self.failed("begin the transaction", &error))?;
+        let journal_sent = self.producer.now().wall;
+        self.send_journal(partition, &[], 1)?;
+        self.drain()?;
+        let (journal, found) = (self.reports().journal(), self.producer.now());
+        let journal = journal.ok_or_else(|| self.unsettled("the broker did not report the record".to_owned()))?;
+        self.abort().map_err(Failure::Broken)?;
+        Ok(Appended { journal, journal_sent, found })
     }
 
     /// Gives up a transaction that the group did not take, so that the producer can begin another.

@@ -8,10 +8,11 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as Librd};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
-use super::producer::{Addressed, Maker, Moment, Producer, Trouble};
+use super::producer::{Addressed, Maker, Producer, Trouble};
 use super::reports::{Mark, Reports};
+use crate::kafka::clock::Moment;
+use crate::kafka::errors;
 use crate::kafka::settings::KafkaSettings;
-use crate::kafka::{clock, errors};
 use crate::task::world::{Offset, PartitionId, WorldError};
 
 /// Between two looks for reports.
@@ -103,6 +104,6 @@ impl Producer for BaseProducer<Reports> {
     }
 
     fn now(&self) -> Moment {
-        Moment { steady: Instant::now(), wall: clock::now() }
+        Moment::now()
     }
 }

@@ -4,14 +4,13 @@
 //! in which a broker can answer.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
-
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tocsin_core::time::Millis;
+use std::time::Duration;
 
 use super::reports::{Mark, Reports};
+use crate::kafka::clock::Moment;
 use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, WorldError};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// A transactional producer. Its calls mean what librdkafka's of the same name do.
 pub trait Producer {
@@ -94,14 +93,6 @@ pub struct Addressed<'a> {
     pub payload: Option<&'a [u8]>,
     pub headers: &'a [(Cow<'static, str>, Vec<u8>)],
     pub mark: Mark,
-}
-
-/// A moment by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    pub steady: Instant,
-    /// The wall clock goes on while a machine is suspended.
-    pub wall: Millis,
 }
 
 /// Why a call failed, as far as that decides what comes next.

@@ -6,6 +6,7 @@ use tocsin_core::partition::Drained;
 use tocsin_core::time::Millis;
 
 use super::{Running, Worker};
+use crate::task::idle::Clocks;
 use crate::task::partition_task::Audience;
 use crate::task::world::{Arrival, PartitionId, World, WorldError};
 
@@ -15,7 +16,7 @@ const STEPS_MAX: usize = 10_000;
 impl<W: World> Worker<W> {
     /// Takes in what has arrived until it is time to publish.
     pub(super) fn judge(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
+        let (now, steady) = (self.world.now(), self.world.steady());
         self.drain_all(now)?;
         let (started, waiting) = (Instant::now(), self.inbox.len());
         while self.outbox.len() < self.shared.commit.max_batch {
@@ -27,7 +28,7 @@ impl<W: World> Worker<W> {
             match arrival {
                 Arrival::End { offset, is_all, .. } => lane.ended(offset, is_all),
                 Arrival::Record(record) => {
-                    lane.taken(now);
+                    lane.taken(steady);
                     let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                     let drained = task
                         .take(&self.shared, record, &mut audience)
@@ -46,13 +47,13 @@ impl<W: World> Worker<W> {
 
     /// As [`Self::judge`], for several topics: of each partition the oldest record first.
     pub(super) fn merge(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        self.drain_all(now)?;
+        let clocks = Clocks { now: self.world.now(), steady: self.world.steady() };
+        self.drain_all(clocks.now)?;
         let (started, waiting) = (Instant::now(), self.at_hand());
         let (before, after): (Vec<_>, Vec<_>) =
             self.tasks.keys().copied().partition(|partition| *partition < self.merge_turn);
         for partition in after.into_iter().chain(before) {
-            if !self.merge_partition(partition, now)? {
+            if !self.merge_partition(partition, clocks)? {
                 // Those that come after it must not wait for it each time.
                 self.merge_turn = partition + 1;
                 break;
@@ -65,7 +66,7 @@ impl<W: World> Worker<W> {
     }
 
     /// Whether there is time for another one.
-    fn merge_partition(&mut self, partition: PartitionId, now: Millis) -> Result<bool, WorldError> {
+    fn merge_partition(&mut self, partition: PartitionId, Clocks { now, steady }: Clocks) -> Result<bool, WorldError> {
         let shared = &*self.shared;
         let Some(Running { task, lanes, .. }) = self.tasks.get_mut(&partition) else { return Ok(true) };
         loop {
@@ -73,8 +74,8 @@ impl<W: World> Worker<W> {
             if is_full || task.draining {
                 return Ok(false);
             }
-            let Some(topic) = lanes.choose(shared, &mut task.decoder, now) else { return Ok(true) };
-            let mut inbox = lanes.lend(topic, now);
+            let Some(topic) = lanes.choose(shared, &mut task.decoder, steady) else { return Ok(true) };
+            let mut inbox = lanes.lend(topic, steady);
             let mut audience = Audience::Live { outbox: &mut self.outbox, now };
             let taken = match inbox.pop() {
                 Some(Arrival::Record(record)) => task.take(shared, record, &mut audience),

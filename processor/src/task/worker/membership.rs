@@ -41,7 +41,7 @@ impl<W: World> Worker<W> {
 
     /// Takes the restore of one partition a step further; the others' turn comes in between.
     pub(super) fn restore(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
+        let now = self.world.steady();
         if !self.restoring.is_ready(now) {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl<W: World> Worker<W> {
         }
         RestoreDone { topic: self.shared.topic(), partition, took, replayed }.emit(&self.shared.metrics);
         gauges.set_generation(task.core.generation);
-        let lanes = Lanes::new(&self.shared, partition, self.world.now());
+        let lanes = Lanes::new(&self.shared, partition, now);
         self.tasks.insert(partition, Running { task, lanes, gauges });
         Ok(())
     }
@@ -103,7 +103,7 @@ impl<W: World> Worker<W> {
         self.inbox.forget(|_| true);
         self.world.hold();
         self.restoring.begin_anew();
-        let not_before = self.world.now() + pause;
+        let not_before = self.world.steady() + pause;
         for partition in std::mem::take(&mut self.tasks).into_keys() {
             self.restoring.begin(self.number, &self.shared, partition, not_before);
         }
@@ -125,7 +125,7 @@ impl<W: World> Worker<W> {
             done => done?,
         }
         self.write_all()?;
-        let now = self.world.now();
+        let now = self.world.steady();
         for (&partition, Running { task, .. }) in &mut self.tasks {
             task.cache.store_mut().sync().map_err(|source| WorldError::Store { partition, source })?;
             if self.shared.checkpoint_interval.is_some() {

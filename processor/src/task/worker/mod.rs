@@ -19,13 +19,14 @@ use std::time::{Duration, Instant};
 use tocsin_core::partition::Swept;
 use tocsin_core::time::Millis;
 
+use crate::task::Shared;
+use crate::task::idle::{self, Clocks};
 use crate::task::inbox::Inbox;
 use crate::task::lanes::Lanes;
 use crate::task::outbox::Outbox;
 use crate::task::partition_task::{Audience, Task};
 use crate::task::restoring::Restoring;
 use crate::task::world::{PartitionId, Rebalance, Source, StoreOf, World, WorldError};
-use crate::task::{Shared, idle};
 use crate::telemetry::{
     FeedBroken, FeedRestored, IdleRefusal, IdleRefused, PartitionGauges, RulesAdopted, StoreBroken,
 };
@@ -76,7 +77,7 @@ struct Running<S> {
 
 impl<W: World> Worker<W> {
     pub fn new(number: usize, world: W, shared: Arc<Shared>) -> Self {
-        let now = world.now();
+        let now = world.steady();
         Self {
             number,
             world,
@@ -188,12 +189,12 @@ impl<W: World> Worker<W> {
 
     /// How long a poll may wait for something to come.
     fn longest_wait(&self) -> Duration {
-        let now = self.world.now();
+        let steady = self.world.steady();
         let (merges, merge_wait) = (self.shared.merges(), self.shared.merge_wait);
         let is_busy = |Running { task, lanes, .. }: &Running<StoreOf<W>>| {
-            task.core.sweep.is_some() || task.draining || (merges && lanes.is_ready(now, merge_wait))
+            task.core.sweep.is_some() || task.draining || (merges && lanes.is_ready(steady, merge_wait))
         };
-        let has_work = self.restoring.is_ready(now) || self.tasks.values().any(is_busy);
+        let has_work = self.restoring.is_ready(steady) || self.tasks.values().any(is_busy);
         if has_work {
             return Duration::ZERO;
         }
@@ -228,18 +229,19 @@ impl<W: World> Worker<W> {
     /// Lets the watermark of partitions that have nothing more to read follow the wall clock, where that makes something
     /// due.
     fn idle(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
-        self.notice_broken_feed(now);
+        let (now, steady) = (self.world.now(), self.world.steady());
+        self.notice_broken_feed(steady);
         if !self.inbox.is_empty() {
             return Ok(());
         }
         for (&partition, Running { task, lanes, .. }) in &mut self.tasks {
             let broken = |source| WorldError::Store { partition, source };
-            let Some(target) = idle::wanted(&self.shared, task, lanes, now).map_err(broken)? else { continue };
+            let clocks = Clocks { now, steady };
+            let Some(target) = idle::wanted(&self.shared, task, lanes, clocks).map_err(broken)? else { continue };
             if self.feed_is_broken {
                 let topic = self.shared.topic();
                 IdleRefused { topic, partition, reason: IdleRefusal::FeedBroken }.emit(&self.shared.metrics);
-            } else if idle::advance(&mut self.world, &self.shared, task, lanes, (target, now)) {
+            } else if idle::advance(&mut self.world, &self.shared, task, lanes, (target, clocks))? {
                 let mut audience = Audience::Live { outbox: &mut self.outbox, now };
                 task.drain(&self.shared, &mut audience).map_err(broken)?;
             }

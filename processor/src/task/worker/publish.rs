@@ -32,7 +32,7 @@ impl<W: World> Worker<W> {
         }
         let commit = &self.shared.commit;
         let interval = if self.outbox.is_empty() { commit.interval } else { commit.min_interval };
-        let left = interval - (self.world.now() - self.last_commit);
+        let left = interval - (self.world.steady() - self.last_commit);
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
 
@@ -64,13 +64,13 @@ impl<W: World> Worker<W> {
         let records = transaction.alerts.len() + transaction.dead_letters.len();
         TransactionCommitted { worker: self.number, took, events, records }.emit(&self.shared.metrics);
         found.told().emit(&self.shared.topics, &self.shared.metrics);
-        self.last_commit = self.world.now();
+        self.last_commit = self.world.steady();
         Ok(())
     }
 
     /// Writes the stores, when it is time or they must make room, and everything is published.
     pub(super) fn write_behind(&mut self) -> Result<(), WorldError> {
-        let now = self.world.now();
+        let now = self.world.steady();
         let is_time = now - self.last_write >= self.shared.commit.write_behind
             || self.tasks.values().any(|running| running.task.cache.is_crowded());
         if !is_time || self.has_progress() {
@@ -84,7 +84,7 @@ impl<W: World> Worker<W> {
 
     /// Shows how far the tasks are, when it is time.
     pub(super) fn report(&mut self) {
-        let now = self.world.now();
+        let now = self.world.steady();
         if now - self.last_report < REPORT_INTERVAL {
             return;
         }

@@ -87,7 +87,8 @@ fn letters(log: &crate::broker::log::Log, partition: PartitionId, truth: &Truth)
     let headers = log.committed(0).map(|(_, entry)| &entry.data.as_ref().unwrap().headers);
     let here = headers.filter(|headers| header(headers, "tocsin.partition") == partition.to_string());
     let topic = |name: &str| TOPICS.iter().position(|topic| *topic == name).unwrap();
-    let place = |headers| (topic(&header(headers, "tocsin.topic")), header(headers, "tocsin.offset").parse().unwrap());
-    let places: Vec<(TopicId, Offset)> = here.map(place).collect();
+    let places: Vec<(TopicId, Offset)> = here
+        .map(|headers| (topic(&header(headers, "tocsin.topic")), header(headers, "tocsin.offset").parse().unwrap()))
+        .collect();
     assert_eq!(places, truth.letters, "partition {partition}: dead letters");
 }
