@@ -49,7 +49,11 @@ impl Round {
             let begins = Duration::from_millis(rng.range(300, 1_800) as u64);
             faults.push(Planned { kind: *kind, fault: kind.make(target, act, rng), begins });
         }
-        Self { faults, rate: rng.pick(&[4, 15, 100, 300, 500]), around: Duration::from_millis(rng.range(300, 1_200) as u64) }
+        Self {
+            faults,
+            rate: rng.pick(&[4, 15, 100, 300, 500]),
+            around: Duration::from_millis(rng.range(300, 1_200) as u64),
+        }
     }
 
     pub fn kinds(&self) -> Vec<Kind> {

@@ -21,6 +21,15 @@ pub const PARTITIONS: usize = 12;
 /// By how much a tick may be wrong when nothing was done to clocks and brokers: records take a moment to be replicated.
 const SLACK_MS: i64 = 2_000;
 
+/// A transaction that dealt with events of a partition.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub partition: i32,
+    pub instance: String,
+    /// When the broker appended its journal record, in milliseconds.
+    pub appended: i64,
+}
+
 pub struct Truth {
     sets: &'static [Vec<Rule>],
     made: Made,
@@ -40,6 +49,7 @@ pub struct Truth {
     seen: BTreeSet<String>,
     pub ticks: u64,
     pub duplicates: u64,
+    pub commits: Vec<Commit>,
 }
 
 #[derive(Default)]
@@ -103,6 +113,7 @@ impl Truth {
             seen: BTreeSet::new(),
             ticks: 0,
             duplicates: 0,
+            commits: Vec::new(),
         }
     }
 
@@ -159,6 +170,10 @@ impl Truth {
         self.read_events()?;
         while let Some(record) = self.to_follow.pop_front() {
             let journal = JournalRecord::decode(&record.payload).map_err(|error| error.to_string())?;
+            if journal.steps.iter().any(|step| matches!(step, Step::Run { .. })) {
+                let (partition, appended) = (record.partition, record.appended);
+                self.commits.push(Commit { partition, instance: journal.instance.clone(), appended });
+            }
             for step in &journal.steps {
                 self.step(record.partition as usize, step, record.appended)?;
             }
@@ -198,7 +213,8 @@ impl Truth {
                 partition.check_ticks(number)?;
             }
             Step::Rules { generation, .. } => {
-                let set = *self.generations.get(*generation as usize - 1).ok_or("a generation that nobody published")?;
+                let set =
+                    *self.generations.get(*generation as usize - 1).ok_or("a generation that nobody published")?;
                 let partition = &mut self.partitions[number];
                 partition.changes.push((set, partition.watermark));
             }
@@ -243,9 +259,9 @@ impl Truth {
     /// Whether the journal has dealt with every event that was read, and every partition with the newest rules.
     pub fn is_caught_up(&self) -> bool {
         let newest = self.generations.last().copied();
-        self.partitions.iter().all(|partition| {
-            partition.next >= partition.end && partition.changes.last().map(|(set, _)| *set) == newest
-        })
+        self.partitions
+            .iter()
+            .all(|partition| partition.next >= partition.end && partition.changes.last().map(|(set, _)| *set) == newest)
     }
 
     /// How far each partition is behind, for people.

@@ -10,9 +10,9 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::producer::{Addressed, Maker, Producer, Trouble};
 use super::reports::{Mark, Reports};
-use crate::kafka::settings::KafkaSettings;
 use crate::kafka::clock::Moment;
 use crate::kafka::errors;
+use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, WorldError};
 
 /// Between two looks for reports.

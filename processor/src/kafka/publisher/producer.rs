@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::reports::{Mark, Reports};
 use crate::kafka::clock::Moment;
 use crate::kafka::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, WorldError};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// A transactional producer. Its calls mean what librdkafka's of the same name do.
 pub trait Producer {

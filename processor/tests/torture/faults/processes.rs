@@ -88,7 +88,12 @@ pub struct Join {
 
 impl Fault for Join {
     fn what(&self) -> String {
-        format!("m{} joins, and {} after {:?}", self.machine, if self.is_killed { "dies" } else { "leaves" }, self.stays)
+        format!(
+            "m{} joins, and {} after {:?}",
+            self.machine,
+            if self.is_killed { "dies" } else { "leaves" },
+            self.stays
+        )
     }
 
     fn lasts(&self) -> Duration {
