@@ -11,7 +11,7 @@ export SCCACHE_CACHE_SIZE ?= 20G
 
 FUZZED ?= json avro schema rules judge
 
-.PHONY: help demo test check unit simulate fuzz prove prove-restart fix bench bench-peers bench-programs build setup setup-demo
+.PHONY: help demo test check unit simulate fuzz prove prove-restart prove-takeover torture fix bench bench-peers bench-programs build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,13 @@ prove: setup ## exactly once on a real broker: the program killed KILLS times (d
 prove-restart: setup ## time to come back with SIZES megabytes of state (default: 100 1000; twice that and more of disk), and audit's speed
 	for size in $(or $(SIZES),100 1000); do \
 		TOCSIN_STATE_MB=$$size cargo test --locked --package tocsin --test live -- size:: --nocapture; done
+
+torture: setup ## faults of all kinds on three real brokers, for MINUTES (default: 30) or ROUNDS; SEED repeats, KINDS=kill,clock chooses
+	TOCSIN_TORTURE_MINUTES=$(or $(MINUTES),30) TOCSIN_TORTURE_ROUNDS=$(ROUNDS) TOCSIN_TORTURE_SEED=$(SEED) \
+		TOCSIN_TORTURE_KINDS="$(KINDS)" cargo test --locked --package tocsin --test torture -- --nocapture whatever
+
+prove-takeover: setup ## from a kill to the first live event elsewhere; how long partitions stand still in a rolling restart
+	TOCSIN_TORTURE_FIGURES=1 cargo test --locked --package tocsin --test torture -- --nocapture whatever
 
 simulate: setup ## the loop in SEEDS seeded worlds that go wrong in every way, from the seed FROM on
 	TOCSIN_SIMULATION_SEEDS=$(or $(SEEDS),100000) TOCSIN_SIMULATION_SEED=$(or $(FROM),1) \

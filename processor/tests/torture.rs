@@ -15,6 +15,8 @@ mod broker;
 mod cluster;
 #[path = "torture/faults/mod.rs"]
 mod faults;
+#[path = "torture/figures.rs"]
+mod figures;
 #[path = "torture/load.rs"]
 mod load;
 #[path = "torture/machine.rs"]
@@ -86,7 +88,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use act::{Act, Archive, Ground};
+use act::{Act, Archive, Ground, Settings};
 use broker::{Skip, or_skip};
 use cluster::Cluster;
 use faults::{KINDS, Kind};
@@ -100,7 +102,7 @@ const TEST: &str = "whatever_goes_wrong_every_alert_is_published_once";
 /// Rounds of an act.
 const ACT: usize = 12;
 /// What the short run may take for its rounds, its start and end apart.
-const SHORT: Duration = Duration::from_secs(120);
+const SHORT: Duration = Duration::from_mins(2);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap())
@@ -113,9 +115,14 @@ enum Length {
     Short,
     Rounds(u64),
     Until(Instant),
+    /// No rounds, but how long what takes.
+    Figures,
 }
 
 fn length() -> Length {
+    if number("TOCSIN_TORTURE_FIGURES").is_some() {
+        return Length::Figures;
+    }
     match (number("TOCSIN_TORTURE_ROUNDS"), number("TOCSIN_TORTURE_MINUTES")) {
         (Some(rounds), _) => Length::Rounds(rounds),
         (None, Some(minutes)) => Length::Until(Instant::now() + Duration::from_mins(minutes)),
@@ -150,7 +157,9 @@ fn whatever_goes_wrong_every_alert_is_published_once() {
     let mut table = Table::default();
     let mut run = Run { seed, length: length(), kinds: kinds(), started: Instant::now(), rounds: 0, table: &mut table };
     let ended = catch_unwind(AssertUnwindSafe(|| run.all(&ground)));
-    println!("{table}");
+    if !matches!(length(), Length::Figures) {
+        println!("{table}");
+    }
     if let Err(panic) = ended {
         eprintln!("TOCSIN_TORTURE_SEED={seed}; logs and what was done when: {}", ground.folder.display());
         std::panic::resume_unwind(panic);
@@ -177,11 +186,15 @@ impl Run<'_> {
             Length::Short => self.rounds >= SHORT_ROUNDS.len() as u64 || self.started.elapsed() > SHORT,
             Length::Rounds(rounds) => self.rounds >= rounds,
             Length::Until(end) => Instant::now() >= end,
+            Length::Figures => true,
         }
     }
 
     fn all(&mut self, ground: &Ground) {
         let mut number = 0;
+        if matches!(self.length, Length::Figures) {
+            figures::print(ground, self.seed);
+        }
         while !self.is_over() {
             number += 1;
             self.act(ground, number);
@@ -196,7 +209,8 @@ impl Run<'_> {
             (_, 2) => Archive::Nowhere,
             _ => or_skip("object store frozen", Server::shared()).map_or(Archive::Directory, Archive::S3),
         };
-        let mut act = Act::open(ground, number, archive, &mut rng);
+        let settings = Settings::draw(&mut rng);
+        let mut act = Act::open(ground, number, archive, &settings, &mut rng);
         if number == 1 {
             let missing = [(Kind::DiskFull, act.disk.as_ref().err()), (Kind::ClockJump, act.clock.as_ref().err())];
             for (kind, why) in missing.into_iter().filter_map(|(kind, why)| Some((kind, why?))) {

@@ -1,4 +1,4 @@
-//! When stores are written.
+//! When stores are written; how soon they catch up.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tocsin::store::{Column, Store as _};
 use tocsin_core::time::{HOUR, MINUTE};
 
 use crate::memory_world::Disk;
-use crate::setup::{BASE, LATER, Options, event, json, log_of, member, round};
+use crate::setup::{BASE, LATER, Options, event, journal, json, log_of, member, round};
 
 /// The next offset that the store knows of, after 20 customers came one after the other within the write-behind interval.
 fn written(cached_customers: usize) -> i64 {
@@ -30,4 +30,26 @@ fn a_store_is_written_before_its_time_when_there_is_no_room_left() {
     assert_eq!(written(1_000), 0);
     // Four may wait, then three quarters of the room are taken.
     assert!(written(4) >= 16, "{}", written(4));
+}
+
+/// While other partitions are at work each round: a round takes a while, and a restore has many steps.
+#[test]
+fn a_restore_is_done_in_a_few_rounds() {
+    let purchases = |count: i64| {
+        let purchase =
+            |number: i64| event("c", &json(&format!("e{number}"), "purchase", "c", BASE + number, ""), LATER);
+        (0..count).map(purchase).collect::<Vec<_>>()
+    };
+    let log = log_of(BTreeMap::from([(0, purchases(200)), (1, Vec::new())]), BASE);
+    let options = Options { max_batch: 2, partitions: 2, ..Options::default() };
+    let mut first = member(0, &log, &Disk::default(), &options);
+    (0..300).for_each(|_| round(&mut first));
+    drop(first);
+    assert!(journal(&log, 0).len() >= 100);
+    // On another machine, without a store.
+    let mut second = member(0, &log, &Disk::default(), &options);
+    log.lock().unwrap().input.get_mut(&0).unwrap().extend(purchases(1));
+    let before = journal(&log, 0).len();
+    (0..20).for_each(|_| round(&mut second));
+    assert_eq!(journal(&log, 0).len(), before + 1, "it is live again");
 }

@@ -146,6 +146,7 @@ impl<'a> World<'a> {
     }
 
     /// Something else than these customers' events has moved the watermark.
+    #[allow(dead_code, reason = "of use to who has the watermark of others: torture")]
     pub fn follow(&mut self, watermark: i64) {
         self.advance(watermark, Cause::DueByWatermark);
     }

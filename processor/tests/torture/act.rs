@@ -30,7 +30,7 @@ use crate::witness::Witness;
 pub const MACHINES: usize = 3;
 pub const SESSION: Duration = Duration::from_secs(3);
 /// How long it may take until everything is done after all is well again.
-const RECOVERY: Duration = Duration::from_secs(120);
+pub const RECOVERY: Duration = Duration::from_mins(2);
 /// So often processes may end by themselves in a round.
 const FALLS: usize = 30;
 /// The same for alerts that the journal speaks of.
@@ -82,13 +82,13 @@ fn sets() -> &'static [Vec<Rule>] {
 
 impl<'g> Act<'g> {
     /// Sets everything up and waits until all machines work.
-    pub fn open(ground: &'g Ground, number: usize, archive: Archive, rng: &mut Rng) -> Self {
+    pub fn open(ground: &'g Ground, number: usize, archive: Archive, settings: &Settings, rng: &mut Rng) -> Self {
         let application = format!("torture-{number}");
         let folder = ground.folder.join(&application);
         fs::create_dir_all(&folder).unwrap();
         let (made, sets) = (Made::default(), sets());
         let config = folder.join("tocsin.yaml");
-        let text = config_of(&application, ground, &folder, &archive, rng);
+        let text = config_of(&application, ground, &folder, &archive, settings);
         ground.story.tell(&format!("act {number}: {}", text.replace('\n', "; ")));
         fs::write(&config, text).unwrap();
         create_topics(&ground.cluster.bootstrap, &application);
@@ -184,7 +184,12 @@ impl<'g> Act<'g> {
         self.machines[..MACHINES].iter_mut().all(Machine::is_ready)
     }
 
-    fn wait(&mut self, what: &str, patience: Duration, mut is_so: impl FnMut(&mut Self) -> bool) -> Result<(), String> {
+    pub fn wait(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        mut is_so: impl FnMut(&mut Self) -> bool,
+    ) -> Result<(), String> {
         let started = Instant::now();
         while !is_so(self) {
             if started.elapsed() > patience {
@@ -231,15 +236,14 @@ impl<'g> Act<'g> {
         self.wait("all machines to be ready", RECOVERY, Act::is_ready)?;
         let judged = started.elapsed();
         self.compare()?;
-        let compared = started.elapsed();
+        let compared = started.elapsed().saturating_sub(judged);
         self.audit()?;
+        let audited = started.elapsed().saturating_sub(judged).saturating_sub(compared);
         self.tell(&format!(
-            "well: {} events, {} alerts, {} ticks; judged after {judged:.1?}, compared {:.1?}, audited {:.1?}",
+            "well: {} events, {} alerts, {} ticks; judged after {judged:.1?}, compared {compared:.1?}, audited {audited:.1?}",
             self.truth.events_seen(),
             self.truth.alerts(),
             self.truth.ticks,
-            compared - judged,
-            started.elapsed() - compared,
         ));
         Ok(())
     }
@@ -304,8 +308,30 @@ impl<'g> Act<'g> {
     }
 }
 
-/// What differs from act to act is drawn.
-fn config_of(application: &str, ground: &Ground, folder: &Path, archive: &Archive, rng: &mut Rng) -> String {
+/// What differs from act to act.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub workers: i64,
+    pub is_static: bool,
+    pub transaction_ms: i64,
+    pub max_batch: i64,
+    pub write_behind_ms: i64,
+}
+
+impl Settings {
+    pub fn draw(rng: &mut Rng) -> Self {
+        Self {
+            workers: rng.range(1, 2),
+            is_static: rng.chance(60),
+            transaction_ms: rng.pick(&[2_000, 5_000]),
+            max_batch: rng.pick(&[10, 200, 10_000]),
+            write_behind_ms: rng.pick(&[100, 1_000, 3_000]),
+        }
+    }
+}
+
+fn config_of(application: &str, ground: &Ground, folder: &Path, archive: &Archive, settings: &Settings) -> String {
+    let Settings { workers, is_static, transaction_ms, max_batch, write_behind_ms } = settings;
     let topic = |role: &str| format!("{application}.{role}");
     let checkpoints = match archive {
         Archive::Nowhere => String::new(),
@@ -314,29 +340,24 @@ fn config_of(application: &str, ground: &Ground, folder: &Path, archive: &Archiv
         }
         Archive::S3(server) => {
             server.bucket(application);
-            format!("checkpoint: {{url: 's3://{application}/torture', interval: 8s}}\n")
+            format!("checkpoint: {{url: 's3://{application}/torture', interval: 15s}}\n")
         }
     };
     let filter = std::env::var("TOCSIN_TORTURE_LOG").unwrap_or_else(|_| "info".to_owned());
     format!(
-        "application: {application}\nworkers: {}\nmemory_budget: 200MB\n\
-         kafka: {{bootstrap: '{}', session_timeout: {}ms, transaction_timeout: {}ms, static_membership: {}}}\n\
+        "application: {application}\nworkers: {workers}\nmemory_budget: 200MB\n\
+         kafka: {{bootstrap: '{}', session_timeout: {}ms, transaction_timeout: {transaction_ms}ms, static_membership: {is_static}}}\n\
          topics: {{events: {}, alerts: {}, dead_letters: {}, journal: {}, rules: {}}}\n\
          time: {{max_out_of_orderness: 1s, history: 1h, idle_after: 1s}}\n\
-         commit: {{max_batch: {}, write_behind: {}ms}}\n{checkpoints}\
+         commit: {{max_batch: {max_batch}, write_behind: {write_behind_ms}ms}}\n{checkpoints}\
          http: {{listen: '127.0.0.1:0'}}\nlog: {{format: json, filter: '{filter}'}}\n",
-        rng.range(1, 2),
         ground.cluster.bootstrap,
         SESSION.as_millis(),
-        rng.pick(&[2_000, 5_000]),
-        rng.chance(60),
         topic("events"),
         topic("alerts"),
         topic("dead-letters"),
         topic("journal"),
         topic("rules"),
-        rng.pick(&[10, 200, 10_000]),
-        rng.pick(&[100, 1_000, 3_000]),
     )
 }
 

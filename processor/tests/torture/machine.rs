@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::cluster::{self, Cluster};
 use crate::proxy::{Link, Way};
 
-/// How long a clean stop is waited for. With brokers that do not answer it may take long.
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a clean stop is waited for: the last checkpoints may take 30 s.
+const STOP_PATIENCE: Duration = Duration::from_secs(40);
 /// A service manager waits a little before it starts again what has failed.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 
@@ -171,8 +171,8 @@ impl Machine {
         let process = self.process.as_mut().filter(|process| !process.is_frozen)?;
         if process.address.is_none() {
             let log = fs::read_to_string(&process.log).unwrap_or_default();
-            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let started = lines.filter(|line| line["message"] == "started").last();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let started = lines.rfind(|line| line["message"] == "started");
             process.address = started.and_then(|line| Some(line["address"].as_str()?.to_owned()));
         }
         let mut stream = TcpStream::connect(process.address.as_ref()?).ok()?;

@@ -15,7 +15,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    const SIZE: &str = "size=96m";
+    const SIZE: &str = "size=1g";
 
     /// Puts a machine's state on a small disk, or says why not.
     pub fn of(machine: &Machine) -> Result<Self, String> {

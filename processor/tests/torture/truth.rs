@@ -21,6 +21,15 @@ pub const PARTITIONS: usize = 12;
 /// By how much a tick may be wrong when nothing was done to clocks and brokers: records take a moment to be replicated.
 const SLACK_MS: i64 = 2_000;
 
+/// A transaction that dealt with events of a partition.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub partition: i32,
+    pub instance: String,
+    /// When the broker appended its journal record, in milliseconds.
+    pub appended: i64,
+}
+
 pub struct Truth {
     sets: &'static [Vec<Rule>],
     made: Made,
@@ -40,6 +49,7 @@ pub struct Truth {
     seen: BTreeSet<String>,
     pub ticks: u64,
     pub duplicates: u64,
+    pub commits: Vec<Commit>,
 }
 
 #[derive(Default)]
@@ -103,6 +113,7 @@ impl Truth {
             seen: BTreeSet::new(),
             ticks: 0,
             duplicates: 0,
+            commits: Vec::new(),
         }
     }
 
@@ -159,6 +170,10 @@ impl Truth {
         self.read_events()?;
         while let Some(record) = self.to_follow.pop_front() {
             let journal = JournalRecord::decode(&record.payload).map_err(|error| error.to_string())?;
+            if journal.steps.iter().any(|step| matches!(step, Step::Run { .. })) {
+                let (partition, appended) = (record.partition, record.appended);
+                self.commits.push(Commit { partition, instance: journal.instance.clone(), appended });
+            }
             for step in &journal.steps {
                 self.step(record.partition as usize, step, record.appended)?;
             }

@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::groups::GroupInfo;
 
 use super::Group;
 use crate::kafka::errors;
@@ -89,6 +90,6 @@ fn is_member(settings: &KafkaSettings) -> Result<bool, WorldError> {
         .fetch_group_list(Some(&settings.group), LOOK)
         .map_err(|error| errors::asking("the members of the group are not known", &error))?;
     let own = settings.group_client();
-    let members = groups.groups().iter().flat_map(|group| group.members());
+    let members = groups.groups().iter().flat_map(GroupInfo::members);
     Ok(members.into_iter().any(|member| Some(member.client_id()) == own.get("client.id")))
 }

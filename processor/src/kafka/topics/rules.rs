@@ -25,7 +25,9 @@ pub(super) const NEW_EVENTS: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("message.timestamp.type", "LogAppendTime")];
 pub(super) const NEW_JOURNAL: &[(&str, &str)] = NEW_EVENTS;
 pub(super) const NEW_RULES: &[(&str, &str)] = &[("cleanup.policy", "compact")];
-pub(super) const NEW_OUTPUT: &[(&str, &str)] = &[("cleanup.policy", "delete")];
+/// A clock that is an hour ahead would have its records refused, if they were stamped by who writes them.
+pub(super) const NEW_OUTPUT: &[(&str, &str)] =
+    &[("cleanup.policy", "delete"), ("message.timestamp.type", "LogAppendTime")];
 
 pub(super) fn retention(config: &TopicConfig) -> Retention {
     let limit = |name: &str| {

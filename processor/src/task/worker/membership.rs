@@ -12,6 +12,9 @@ use crate::task::restoring::Ready;
 use crate::task::world::{PartitionId, Stores as _, World, WorldError};
 use crate::telemetry::{PartitionRevoked, Rebalanced, RestoreDone};
 
+/// How long a round goes on with restores, in milliseconds: about as long as a transaction takes.
+const RESTORE_BUDGET: Millis = 50;
+
 impl<W: World> Worker<W> {
     /// Partitions to be restored. One that has a task already was not started for some reason: what that task found may not
     /// go out any more, so everything is dropped and restored.
@@ -39,8 +42,18 @@ impl<W: World> Worker<W> {
         Ok(())
     }
 
-    /// Takes the restore of one partition a step further; the others' turn comes in between.
+    /// Takes restores further for as long as a round may spend on them. A single step would be too little: a round in which
+    /// other tasks publish takes as long as many steps, and a restore would last for minutes under load.
     pub(super) fn restore(&mut self) -> Result<(), WorldError> {
+        let began = self.world.steady();
+        while self.restoring.is_ready(self.world.steady()) && self.world.steady() - began < RESTORE_BUDGET {
+            self.restore_step()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the restore of one partition a step further; the others' turn comes in between.
+    fn restore_step(&mut self) -> Result<(), WorldError> {
         let now = self.world.steady();
         if !self.restoring.is_ready(now) {
             return Ok(());
