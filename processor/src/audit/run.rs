@@ -385,7 +385,8 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         for entry in self.unexplained(Subject::DeadLetter)? {
             let (home, offset) = (entry.home.unwrap_or(-1), entry.key.sequence);
             let topic = letter_topic(entry.key);
-            let topic = if self.shared.merges() { format!(" of {}", self.shared.topic_name(topic)) } else { String::new() };
+            let topic =
+                if self.shared.merges() { format!(" of {}", self.shared.topic_name(topic)) } else { String::new() };
             let what = format!("the event at offset {offset} of partition {home}{topic} was never refused");
             let at = (entry.partition, entry.offset);
             self.find(output_finding(Subject::DeadLetter, Problem::Unexplained, &what, at));
