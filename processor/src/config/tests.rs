@@ -370,6 +370,17 @@ fn the_example_file_is_usable() {
 }
 
 #[test]
+fn events_may_come_in_several_topics() {
+    let flag = given(LEAST, &[], &["topics.events=a, b,c"]).config().unwrap();
+    let file =
+        given(&format!("{LEAST}topics: {{events: [a, b, c]}}\ntime: {{merge_wait: 2s}}\n"), &[], &[]).config().unwrap();
+    for (config, merge_wait) in [(flag, 5_000), (file, 2_000)] {
+        assert_eq!((config.topics.first_input(), config.time.merge_wait), ("a", merge_wait));
+        assert_eq!(config.topics.events, ["a", "b", "c"]);
+    }
+}
+
+#[test]
 fn names_at_the_broker_hold_application_instance_and_worker() {
     let config = given(LEAST, &[], &["application=care", "instance=pod-0"]).config().unwrap();
     assert_eq!((config.group_id(), config.transactional_id(1).as_str()), ("care", "care-pod-0-1"));

@@ -18,6 +18,11 @@ fn sources(partitions: &[PartitionId]) -> Vec<Source> {
     partitions.iter().flat_map(|partition| (0..TOPICS).map(|topic| source(topic, *partition))).collect()
 }
 
+/// Where the topics of some partitions end.
+fn ends(partitions: &[PartitionId], ends: [Offset; TOPICS]) -> Vec<(Source, Offset)> {
+    sources(partitions).into_iter().map(|source| (source, ends[source.topic])).collect()
+}
+
 /// What a world has brought, and where it was read to the end; whether that was said to be all.
 #[derive(Debug, Default)]
 struct Seen {
@@ -41,12 +46,12 @@ impl Seen {
         polled.unwrap().filter(|rebalance| *rebalance != Rebalance::Assigned(Vec::new()))
     }
 
-    /// Reads these to their ends; no rebalance may come.
-    fn to_the_end(&mut self, world: &mut TestWorld, wanted: &[Source]) {
-        let started = Instant::now();
-        while !wanted.iter().all(|source| self.ends.get(source).is_some_and(|(_, is_all)| *is_all)) {
+    /// Reads these to their ends, which lie there; no rebalance may come.
+    fn to_the_end(&mut self, world: &mut TestWorld, ends: &[(Source, Offset)]) {
+        let (started, wanted) = (Instant::now(), ends.iter().map(|(source, _)| *source).collect::<Vec<_>>());
+        while !ends.iter().all(|(source, end)| self.ends.get(source) == Some(&(*end, true))) {
             assert!(started.elapsed() < PATIENCE, "nothing more came: {self:?}");
-            assert_eq!(self.poll(world, 1000, wanted), None);
+            assert_eq!(self.poll(world, 1000, &wanted), None);
         }
     }
 
@@ -103,10 +108,10 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
 
     // One of them alone: the others stay where they are.
     let mut seen = Seen::default();
-    seen.to_the_end(&mut world, &[source(1, 0)]);
+    seen.to_the_end(&mut world, &[(source(1, 0), 200)]);
     assert_eq!(seen.offsets(source(1, 0)), range(0, 200));
     assert_eq!(seen.records.len(), 1);
-    seen.to_the_end(&mut world, &sources(&[0, 1]));
+    seen.to_the_end(&mut world, &ends(&[0, 1], [100, 200, 300]));
     let expected =
         [(0, 0, 0, 100), (1, 0, 0, 200), (2, 0, 0, 300), (0, 1, 90, 100), (1, 1, 150, 200), (2, 1, 300, 300)];
     for (topic, partition, from, to) in expected {
@@ -120,8 +125,7 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
         assert_eq!(settled(|| world.committed(source(topic, 0))).unwrap(), Some(expected));
     }
     stage.produce_to(&upstream, source(2, 1), 0..5);
-    seen.ends.clear();
-    seen.to_the_end(&mut world, &[source(2, 1)]);
+    seen.to_the_end(&mut world, &[(source(2, 1), 305)]);
     assert_eq!(seen.offsets(source(2, 1)), range(300, 305));
 
     // Held, and started anew at other places: nothing comes of before.
@@ -130,7 +134,7 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
     let mut seen = Seen::default();
     assert_eq!(assigned(&mut world), [0, 1]);
     started(&mut world, &[(0, [104, 10, 299]), (1, [95, 160, 300])]);
-    seen.to_the_end(&mut world, &sources(&[0, 1]));
+    seen.to_the_end(&mut world, &[ends(&[0], [105, 200, 300]), ends(&[1], [100, 200, 305])].concat());
     let expected =
         [(0, 0, 104, 105), (1, 0, 10, 200), (2, 0, 299, 300), (0, 1, 95, 100), (1, 1, 160, 200), (2, 1, 300, 305)];
     for (topic, partition, from, to) in expected {
@@ -165,7 +169,7 @@ fn what_an_open_transaction_hides_in_a_further_topic_is_not_its_end() {
     }
     assert_eq!(world.end_of(further).unwrap(), 7);
     upstream.commit_transaction(PATIENCE).unwrap();
-    seen.to_the_end(&mut world, &sources(&[0]));
+    seen.to_the_end(&mut world, &ends(&[0], [0, 8, 0]));
     assert_eq!(
         (seen.offsets(further), seen.ends[&further]),
         (&*range(0, 7), (8, true)),
@@ -186,7 +190,7 @@ fn the_further_topics_go_where_the_first_one_goes() {
     one.fence().unwrap();
     started(&mut one, &[(0, [0; TOPICS]), (1, [0; TOPICS])]);
     let mut seen = Seen::default();
-    seen.to_the_end(&mut one, &sources(&[0, 1]));
+    seen.to_the_end(&mut one, &ends(&[0, 1], [10; TOPICS]));
 
     let mut other = stage.world("other");
     let began = Instant::now();
@@ -222,8 +226,8 @@ fn the_further_topics_go_where_the_first_one_goes() {
     assert_eq!(next, [10; TOPICS]);
     started(&mut other, &[(gone, [10; TOPICS])]);
     let mut there = Seen::default();
-    there.to_the_end(&mut other, &sources(&[gone]));
-    seen.to_the_end(&mut one, &sources(&[kept]));
+    there.to_the_end(&mut other, &ends(&[gone], [20; TOPICS]));
+    seen.to_the_end(&mut one, &ends(&[kept], [20; TOPICS]));
     // The one that stays loses nothing by the rebalance.
     assert_eq!(seen.poll(&mut one, 1000, &sources(&[0, 1])), None);
     for topic in 0..TOPICS {

@@ -342,7 +342,7 @@ fn the_formats_are_what_they_were() {
         (
             "position of several topics",
             write_position(&several),
-            "0201020161060162080001019a01016301011806040201120002616208",
+            "02010201610601620800019a0101630101180604020112000261620807060504030201",
         ),
     ] {
         assert_eq!(hex(&found), expected, "{name}");

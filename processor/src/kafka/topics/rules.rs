@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn all_input_topics_have_as_many_partitions() {
+        assert_eq!(check_inputs(&[("events", 6)]), Ok(()));
+        assert_eq!(check_inputs(&[("events", 6), ("answers", 6)]), Ok(()));
+        let unlike = check_inputs(&[("events", 6), ("answers", 6), ("more", 8)]).unwrap_err();
+        for part in ["events has 6, answers has 6, more has 8", "topics with 8 partitions", "`application` id"] {
+            assert!(unlike.contains(part), "{unlike}");
+        }
+    }
+
+    #[test]
     fn the_journal_has_as_many_partitions_as_the_events() {
         assert_eq!(check_partitions(("events", 6), ("journal", 6)), Ok(()));
         let fewer = check_partitions(("events", 6), ("journal", 4));
