@@ -227,6 +227,12 @@ impl Run<'_> {
             };
             self.round(&mut act, round);
         }
+        if matches!(self.length, Length::Short) {
+            for kinds in SHORT_ROUNDS.iter().skip(self.rounds as usize) {
+                let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+                println!("not reached in the time of the short run: {}", names.join(" + "));
+            }
+        }
         let fallen = act.fallen;
         let alerts = act.close().unwrap_or_else(|problem| panic!("at the end of act {number}: {problem}"));
         self.table.act(alerts, fallen);

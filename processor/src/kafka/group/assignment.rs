@@ -274,6 +274,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_held_that_has_ended_is_told_as_lost() {
+        let (mut assignment, now) = (Assignment::default(), Instant::now());
+        assignment.assigned(&[0, 1]);
+        assignment.tell(now);
+        assignment.started(0, 10);
+        assignment.assigned(&[2]);
+        assignment.lose_all();
+        assert!(!assignment.any_runs() && !assignment.can_start(0) && !assignment.holds(2));
+        assert_eq!(assignment.tell(now), Some(revoked(&[0, 1], true)));
+        assignment.released(0);
+        assignment.released(1);
+        assignment.given_back();
+        assert!(!assignment.any_known());
+        assert_eq!(assignment.tell(now + TELL_AGAIN), None);
+    }
+
+    #[test]
     fn what_the_loop_never_heard_of_goes_without_it() {
         let mut assignment = Assignment::default();
         assignment.assigned(&[3]);
