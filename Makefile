@@ -11,7 +11,7 @@ export SCCACHE_CACHE_SIZE ?= 20G
 
 FUZZED ?= json avro schema rules judge
 
-.PHONY: help demo test check unit simulate fuzz prove prove-restart prove-takeover torture fix bench bench-peers bench-programs build setup setup-demo
+.PHONY: help demo test check unit simulate fuzz prove prove-restart prove-takeover torture fix bench bench-peers bench-targets bench-programs build setup setup-demo
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,11 +72,14 @@ fix: ## mends what can be mended
 
 SIZES = $(if $(EVENTS),--events $(EVENTS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(ARGS)
 
-bench: setup bench-programs ## events from a file, throughput, latency (EVENTS, CUSTOMERS), then decoder and engine: tables, JSON
+bench: setup bench-programs ## events from a file, throughput, latency (EVENTS, CUSTOMERS), then each part alone: tables, JSON
 	benches/files $(SIZES)
 	benches/peers/run --engines tocsin,floor $(SIZES)
 	benches/latency/run
-	cargo bench --locked --package tocsin-benches --bench engine
+	benches/parts
+
+bench-targets: setup bench-programs ## what is promised beside what is found: engine, flatness, timers, state, memory, replay (ARGS)
+	benches/targets/run $(ARGS)
 
 bench-peers: setup bench-programs ## Tocsin, Kafka Streams and a bare loop on one broker (EVENTS, CUSTOMERS): a table, and JSON
 	@deploy/local/setup peers

@@ -1,4 +1,9 @@
-//! Loads that the measurements share: deterministic, so that two runs measure the same work.
+//! What the measurements share: loads, which are deterministic, so that two runs measure the same work; rules made ready;
+//! meters.
+
+pub mod made;
+pub mod meter;
+pub mod ready;
 
 use std::fmt::Write as _;
 
@@ -6,12 +11,12 @@ use std::fmt::Write as _;
 /// now and then.
 #[must_use]
 pub fn lines(events: usize, customers: usize) -> String {
-    let mut random = 1_u64;
+    let mut dice = made::Dice(1);
     let mut out = String::with_capacity(events * 160);
     for number in 0..events {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let random = dice.next();
         let customer = (random >> 33) as usize % customers;
-        let at = 1_767_225_600_000_i64 + number as i64 * 60_000;
+        let at = made::START + number as i64 * 60_000;
         let rest = match number % 13 {
             0 => r#""type":"complaint","status":"opened","channel":"web""#.to_owned(),
             n if n % 3 == 0 => {
@@ -25,20 +30,14 @@ pub fn lines(events: usize, customers: usize) -> String {
     out
 }
 
-/// Complaints in bursts, customers who fall silent, spending that halves.
-pub const RULES: &str = r"
-rules:
-  - id: complaint-burst
-    let: {complaints: {count: complaint, over: 7d}}
-    when: complaints >= 3
-  - id: silent
-    let: {quiet: {silence: [purchase, interaction, complaint]}}
-    when: quiet >= days(60)
-  - id: spending-halved
-    let:
-      recent: {sum: purchase.amount, over: 30d}
-      before: {sum: purchase.amount, over: 90d, offset: 30d}
-      baskets: {count: purchase, over: 90d, offset: 30d}
-    require: baskets >= 3
-    when: recent < before / 3 / 2
-";
+/// The three rules that peers have as well.
+pub const PEERS: &str = include_str!("../peers/rules.yaml");
+
+/// A pack that is shipped, by its file's name.
+pub const PACKS: [(&str, &str); 5] = [
+    ("starter", include_str!("../../rules/starter.yaml")),
+    ("complaints", include_str!("../../rules/complaints.yaml")),
+    ("contact", include_str!("../../rules/contact.yaml")),
+    ("lifecycle", include_str!("../../rules/lifecycle.yaml")),
+    ("purchases", include_str!("../../rules/purchases.yaml")),
+];

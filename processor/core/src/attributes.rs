@@ -53,6 +53,12 @@ impl Attributes {
         changed
     }
 
+    /// How many are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     #[inline]
     #[must_use]
     pub fn value(&self, name: &AttributeRef) -> Value<'_> {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::alert::Episode;
-use crate::attributes::Attributes;
+use crate::attributes::{Attribute, Attributes};
 use crate::calendar::Day;
 use crate::held::Held;
 use crate::rule::RuleKey;
@@ -175,6 +175,23 @@ impl Customer {
     #[must_use]
     pub fn clock(&self, watermark: Option<Millis>) -> Option<Millis> {
         self.latest.max(watermark)
+    }
+
+    /// Bytes of memory that it takes, itself included, but for [`Customer::held`]. About: what is told at once, for this is
+    /// asked at every event.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// Of an id or another short text.
+        const TEXT: usize = 32;
+        let silences = self.silences.len() * TEXT
+            + if self.silences.spilled() { self.silences.capacity() * size_of::<LastSeen>() } else { 0 };
+        let alerts = if self.alerts.spilled() { self.alerts.capacity() * size_of::<AlertState>() } else { 0 };
+        let items = self.items.capacity() * (size_of::<Item>() + 2 * TEXT);
+        // Few customers have any, of which few have many.
+        let rest = (self.ledgers.len() + self.bases.len()) * (size_of::<Ledger>() + 4 * TEXT)
+            + self.former.as_ref().map_or(0, |former| size_of::<Former>() + former.silences.len() * 4 * TEXT);
+        let attributes = self.attributes.len() * (size_of::<Attribute>() + TEXT);
+        size_of::<Self>() + self.timeline.heap_bytes() + silences + alerts + items + rest + attributes
     }
 
     /// The earliest instant at which something of this customer is due.

@@ -8,6 +8,7 @@ use crate::customer::Item;
 use crate::event::Record;
 use crate::rule::{RuleSet, Span, Window};
 use crate::time::Millis;
+use crate::timeline::Timeline;
 use crate::tracker::Standing;
 use crate::window::{self, Anchor};
 
@@ -29,10 +30,18 @@ struct Values {
 impl Held {
     /// Makes room for the values of a set that is known by this number; those of another are dropped.
     pub fn make_for(&mut self, of: u64, set: &RuleSet) {
-        if self.0.as_ref().is_none_or(|values| values.of != of) {
+        if self.of(of).is_none() {
             let (windows, openings) = (vec![None; set.windows.len()], vec![None; set.openings.len()]);
             self.0 = Some(Box::new(Values { of, windows, items: BTreeMap::new(), openings }));
         }
+    }
+
+    /// The values of this set. Those of another are dropped: they do not hear of what comes, and the set may come back.
+    fn of(&mut self, of: u64) -> Option<&mut Values> {
+        if self.0.as_ref().is_some_and(|values| values.of != of) {
+            self.0 = None;
+        }
+        self.0.as_deref_mut()
     }
 
     /// A window, if there is room for it; of one that begins with an item, that item's.
@@ -56,7 +65,7 @@ impl Held {
 
     /// Takes in an event that has just been added to the timeline.
     pub fn insert(&mut self, of: u64, set: &RuleSet, at: Millis, record: Record<'_>) {
-        let Some(values) = self.0.as_mut().filter(|values| values.of == of) else { return };
+        let Some(values) = self.of(of) else { return };
         for (held, window) in values.windows.iter_mut().zip(&set.windows) {
             if let Some(held) = held {
                 held.insert(window, at, record);
@@ -80,15 +89,28 @@ impl Held {
         }
     }
 
-    /// Lets go of what may need events from before `horizon` to move on.
-    pub fn forget_before(&mut self, horizon: Millis) {
-        let Some(values) = &mut self.0 else { return };
-        for held in &mut values.windows {
-            *held = held.take().filter(|held| !held.reaches(horizon));
+    /// Events before `horizon` are about to be let go of.
+    pub fn forget_before(&mut self, of: u64, set: &RuleSet, timeline: &Timeline, horizon: Millis) {
+        let Some(values) = self.of(of) else { return };
+        for (held, window) in values.windows.iter_mut().zip(&set.windows) {
+            *held = held.take().and_then(|held| held.forgetting(window, timeline, horizon));
         }
         for standing in values.openings.iter_mut().flatten() {
             standing.forget_before(horizon);
         }
+    }
+
+    /// Bytes that it takes beside itself, about.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let Some(values) = &self.0 else { return 0 };
+        let of = |windows: &[Option<window::Held>]| {
+            let tallies: usize = windows.iter().flatten().map(window::Held::heap_bytes).sum();
+            tallies + size_of_val(windows)
+        };
+        let openings: usize = values.openings.iter().flatten().map(Standing::heap_bytes).sum();
+        let items: usize = values.items.values().map(|windows| of(windows)).sum();
+        size_of::<Values>() + of(&values.windows) + items + openings + size_of_val(&*values.openings)
     }
 
     /// Lets go of the windows of items that are open no longer.

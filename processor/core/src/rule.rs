@@ -258,6 +258,12 @@ impl Window {
             Span::Item => (t, t),
         }
     }
+
+    /// Whether it reaches up to the instant that is judged.
+    #[must_use]
+    pub fn ends_now(&self) -> bool {
+        matches!(self.span, Span::Sliding { offset: 0, .. } | Span::Item)
+    }
 }
 
 impl Rule {

@@ -190,19 +190,34 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// All events of a customer that are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Timeline {
     /// One, the tail, stands in the customer itself: most have no other.
     chunks: SmallVec<[Chunk; 1]>,
+    /// How many of the first are gone, and empty: they make room when they are half of all, for to move up the others costs
+    /// the more the more there are.
+    gone: u32,
+    /// Of all chunks' events.
+    bytes: usize,
     /// Rows of chunks that are gone, to be deleted with the next write.
     dropped: Vec<ChunkKey>,
 }
+
+impl PartialEq for Timeline {
+    fn eq(&self, other: &Self) -> bool {
+        self.chunks() == other.chunks() && self.dropped == other.dropped
+    }
+}
+
+impl Eq for Timeline {}
 
 impl Timeline {
     /// A timeline from its chunks, oldest first.
     #[must_use]
     pub fn from_chunks(chunks: impl IntoIterator<Item = Chunk>) -> Self {
-        Self { chunks: chunks.into_iter().collect(), dropped: Vec::new() }
+        let chunks: SmallVec<[Chunk; 1]> = chunks.into_iter().collect();
+        let bytes = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        Self { chunks, bytes, ..Self::default() }
     }
 
     /// Adds an event behind all that are not later than it.
@@ -211,16 +226,28 @@ impl Timeline {
             tail.events >= SEALED_EVENTS
                 && (tail.last < occurred_at || (tail.last == occurred_at && tail.is_one_instant()))
         };
-        if self.chunks.last().is_none_or(is_full) {
-            let same = self.chunks.last().filter(|tail| tail.base == occurred_at);
+        if self.chunks().last().is_none_or(is_full) {
+            let same = self.chunks().last().filter(|tail| tail.base == occurred_at);
             let rank = same.map_or(0, |tail| tail.rank + 1);
+            if let Some(sealed) = self.chunks.last_mut() {
+                sealed.bytes.shrink_to_fit();
+            }
             self.chunks.push(Chunk::new((occurred_at, rank)));
         }
-        let place = self.chunks.partition_point(|chunk| chunk.first <= occurred_at).saturating_sub(1);
+        let first = self.gone as usize;
+        let place = self.chunks().partition_point(|chunk| chunk.first <= occurred_at).saturating_sub(1) + first;
+        let before = self.chunks[place].bytes.len();
         self.chunks[place].insert(occurred_at, record.bytes());
+        self.bytes += self.chunks[place].bytes.len() - before;
         if self.chunks[place].events >= SPLIT_EVENTS {
-            let whole = self.chunks.remove(place);
-            self.chunks.insert_many(place, <[Chunk; 2]>::from(whole.split()));
+            let key = self.chunks[place].key();
+            let whole = std::mem::replace(&mut self.chunks[place], Chunk::new(key));
+            self.bytes -= whole.bytes.len();
+            let (earlier, later) = whole.split();
+            // Times are counted from another base.
+            self.bytes += earlier.bytes.len() + later.bytes.len();
+            self.chunks[place] = earlier;
+            self.chunks.insert(place + 1, later);
         }
     }
 
@@ -236,39 +263,63 @@ impl Timeline {
         self.find(occurred_at, id).is_some()
     }
 
+    /// Whether [`Timeline::forget_before`] lets go of anything.
+    #[must_use]
+    pub fn forgets(&self, horizon: Millis) -> bool {
+        match self.chunks() {
+            [] => false,
+            [tail] => tail.first < horizon,
+            [first, ..] => first.last < horizon,
+        }
+    }
+
     /// Lets go of events before `horizon`: sealed chunks as a whole once their last event is, the tail one by one.
     /// Returns whether anything went.
     pub fn forget_before(&mut self, horizon: Millis) -> bool {
-        if self.starts_at(horizon) {
+        if !self.forgets(horizon) {
             return false;
         }
-        let whole = self.chunks.iter().take_while(|chunk| chunk.last < horizon).count();
-        self.dropped.extend(self.chunks.drain(..whole).map(|chunk| chunk.key()));
-        let mut gone = whole > 0;
-        if let [tail] = self.chunks.as_mut_slice()
+        for chunk in &mut self.chunks[self.gone as usize..] {
+            if chunk.last >= horizon {
+                break;
+            }
+            self.dropped.push(chunk.key());
+            self.bytes -= std::mem::take(&mut chunk.bytes).len();
+            self.gone += 1;
+        }
+        let gone = self.gone as usize;
+        if 2 * gone >= self.chunks.len() {
+            self.chunks.drain(..gone);
+            self.gone = 0;
+        }
+        if let [tail] = &mut self.chunks[self.gone as usize..]
             && tail.first < horizon
         {
+            let before = tail.bytes.len();
             tail.trim(horizon);
-            gone = true;
+            self.bytes -= before - tail.bytes.len();
         }
-        gone
+        true
     }
 
     /// Lets go of every event before `horizon`, of those in a sealed chunk with later ones, too. Returns whether anything
     /// went.
     pub fn cut_before(&mut self, horizon: Millis) -> bool {
         let forgot = self.forget_before(horizon);
-        match self.chunks.first_mut().filter(|first| first.first < horizon) {
-            Some(first) => first.trim(horizon),
-            None => return forgot,
-        }
+        let Some(first) = self.chunks.get_mut(self.gone as usize).filter(|first| first.first < horizon) else {
+            return forgot;
+        };
+        let before = first.bytes.len();
+        first.trim(horizon);
+        self.bytes -= before - first.bytes.len();
         true
     }
 
     /// The events with `after < occurred_at <= through`, oldest first.
     pub fn range(&self, after: Millis, through: Millis) -> impl Iterator<Item = Entry<'_>> {
-        let start = self.chunks.partition_point(|chunk| chunk.last <= after);
-        self.chunks[start..]
+        let chunks = self.chunks();
+        let start = chunks.partition_point(|chunk| chunk.last <= after);
+        chunks[start..]
             .iter()
             .take_while(move |chunk| chunk.first <= through)
             .flat_map(Chunk::entries)
@@ -278,7 +329,7 @@ impl Timeline {
 
     /// The events at or before `through`, latest first.
     pub fn backwards(&self, through: Millis) -> impl Iterator<Item = Entry<'_>> {
-        self.chunks.iter().rev().filter(move |chunk| chunk.first <= through).flat_map(move |chunk| {
+        self.chunks().iter().rev().filter(move |chunk| chunk.first <= through).flat_map(move |chunk| {
             let mut entries: Vec<_> = chunk.entries().take_while(|entry| entry.occurred_at <= through).collect();
             entries.reverse();
             entries
@@ -287,37 +338,44 @@ impl Timeline {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks().is_empty()
     }
 
     /// Whether no event is earlier than this.
     #[must_use]
     pub fn starts_at(&self, instant: Millis) -> bool {
-        self.chunks.first().is_none_or(|chunk| chunk.first >= instant)
+        self.chunks().first().is_none_or(|chunk| chunk.first >= instant)
     }
 
     /// Number of events held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.events).sum()
+        self.chunks().iter().map(|chunk| chunk.events).sum()
+    }
+
+    /// Bytes that it takes beside itself, about: vectors grow in steps.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let others = if self.chunks.spilled() { self.chunks.capacity() * size_of::<Chunk>() } else { 0 };
+        self.bytes + self.bytes / 4 + others + self.dropped.capacity() * size_of::<ChunkKey>()
     }
 
     /// Whether everything is in the tail: such a customer is one row, and reading all of it costs next to nothing.
     #[must_use]
     pub fn is_small(&self) -> bool {
-        self.chunks.len() <= 1
+        self.chunks().len() <= 1
     }
 
     /// The chunks, oldest first; the last one is the tail.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
-        &self.chunks
+        &self.chunks[self.gone as usize..]
     }
 
     /// The rows to delete since the last call, and marks every sealed chunk as written. The tail has no row of its own
     /// and so goes on to differ from it until it is sealed and written.
     pub fn written(&mut self) -> Vec<ChunkKey> {
-        if let Some((_tail, sealed)) = self.chunks.split_last_mut() {
+        if let Some((_tail, sealed)) = self.chunks[self.gone as usize..].split_last_mut() {
             for chunk in sealed {
                 chunk.changed = false;
             }

@@ -16,7 +16,7 @@ use tocsin::config::Config;
 use tocsin::rules::Limits;
 use tocsin::service::OwnRules;
 #[cfg(feature = "rocksdb")]
-use tocsin::service::{self, DiskStores, Plan};
+use tocsin::service::{self, DiskStores, Plan, Shares};
 #[cfg(feature = "rocksdb")]
 use tocsin::store::RocksOptions;
 #[cfg(feature = "rocksdb")]
@@ -127,8 +127,7 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
         let what = format!("the state directory {} cannot be made", folder.display());
         Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
     })?;
-    // The other half of the budget is for decoded customers.
-    let shared = RocksOptions::new((config.memory_budget / 3) as usize);
+    let shared = RocksOptions::new(Shares::of(config).rocks as usize);
     let stores =
         DiskStores::new(folder, &config.application, config.topics.first_input(), shared, checkpoints, metrics.clone());
     if config.checkpoint.prefetch {

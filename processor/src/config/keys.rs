@@ -74,7 +74,8 @@ pub const KEYS: &[Key] = &[
     key(
         "memory_budget",
         Text("1GB"),
-        "Memory for block caches, write buffers and cached customers, of all workers together (bytes: MB, GB, MiB, GiB).",
+        "Memory for decoded customers, RocksDB's blocks and write buffers, and what is read ahead, of all workers together\n\
+         (bytes: MB, GB, MiB, GiB). The process keeps within a fifth more.",
     ),
     key("kafka.bootstrap", Required, "Brokers to start from (HOST:PORT, several joined by commas or as a list)."),
     key(

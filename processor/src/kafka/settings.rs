@@ -38,6 +38,8 @@ pub struct KafkaSettings {
     pub transaction_timeout: Duration,
     /// How long one answer of a broker is waited for.
     pub request_timeout: Duration,
+    /// What a consumer may have read ahead.
+    pub read_ahead_bytes: u64,
 }
 
 impl KafkaSettings {
@@ -59,6 +61,7 @@ impl KafkaSettings {
             session_timeout: Duration::from_secs(10),
             transaction_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
+            read_ahead_bytes: 64 << 20,
         }
     }
 
@@ -117,6 +120,7 @@ impl KafkaSettings {
             .set("fetch.wait.max.ms", "100")
             // With its second by default, reading stalls for a second each time the queue was full (librdkafka 2879).
             .set("fetch.queue.backoff.ms", "20");
+        self.bound(&mut config);
         self.buffer_apart(&mut config);
         self.tune(&mut config);
         self.reads(&mut config, "read_committed")
@@ -152,6 +156,7 @@ impl KafkaSettings {
         let mut config = self.base("reader");
         // A fetch that waits for records holds up whatever is asked on its connection after it.
         config.set("fetch.wait.max.ms", "5").set("fetch.queue.backoff.ms", "20");
+        self.bound(&mut config);
         self.tune(&mut config);
         self.reads(&mut config, "read_committed");
         config
@@ -228,6 +233,16 @@ impl KafkaSettings {
         }
     }
 
+    /// All of a worker's partitions come into one queue; what a fetch brings may come on top of what it holds.
+    fn bound(&self, config: &mut ClientConfig) {
+        let half = self.read_ahead_bytes / 2;
+        // librdkafka refuses to fetch less than a message may have.
+        let largest = self.properties.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1 << 20);
+        config
+            .set("queued.max.messages.kbytes", (half / 1024).max(1).to_string())
+            .set("fetch.max.bytes", half.max(largest).to_string());
+    }
+
     fn reads<'a>(&self, config: &'a mut ClientConfig, isolation: &str) -> &'a mut ClientConfig {
         config
             .set("group.id", &self.group)
@@ -259,6 +274,7 @@ impl fmt::Debug for KafkaSettings {
             .field("session_timeout", &self.session_timeout)
             .field("transaction_timeout", &self.transaction_timeout)
             .field("request_timeout", &self.request_timeout)
+            .field("read_ahead_bytes", &self.read_ahead_bytes)
             .finish()
     }
 }
@@ -340,6 +356,19 @@ mod tests {
         assert_eq!(publisher.get("transactional.id"), Some("care-a-0"));
         assert_eq!(settings.group_client().get("isolation.level"), Some("read_committed"));
         assert_eq!(settings.edges_client().get("isolation.level"), Some("read_uncommitted"));
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_bounded_and_messages_get_through() {
+        let mut settings = KafkaSettings::new("localhost:9092", "care", "a", 0);
+        settings.read_ahead_bytes = 8 << 20;
+        let group = settings.group_client();
+        assert_eq!(group.get("queued.max.messages.kbytes"), Some("4096"));
+        assert_eq!(group.get("fetch.max.bytes"), Some("4194304"));
+        settings.properties.insert("message.max.bytes".to_owned(), "5000000".to_owned());
+        assert_eq!(settings.reader_client().get("fetch.max.bytes"), Some("5000000"));
+        settings.properties.insert("queued.max.messages.kbytes".to_owned(), "7".to_owned());
+        assert_eq!(settings.group_client().get("queued.max.messages.kbytes"), Some("7"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn audit(
     let ground = Ground { plan, metrics, rulebook, partitions };
     let mut shared = ground.shared();
     // One partition at a time has the memory of all.
-    shared.cached_customers = shared.cached_customers.saturating_mul((partitions as usize).max(1));
+    shared.cached_bytes = shared.cached_bytes.saturating_mul((partitions as usize).max(1));
     let mut stores = Scraps::new(scratch, config)?;
     let longest_commit = config.kafka.transaction_timeout + LONGEST_WAIT;
     let asked = Asked { longest_commit, ..*asked };

@@ -2,6 +2,7 @@
 //! beside them.
 
 mod audit;
+mod memory;
 pub mod rulebook;
 
 #[cfg(feature = "rocksdb")]
@@ -37,6 +38,7 @@ use crate::telemetry::{Metrics, WorkerDied};
 pub use audit::audit;
 #[cfg(feature = "rocksdb")]
 pub use disk_stores::DiskStores;
+pub use memory::Shares;
 pub use rulebook::{OwnRules, RuleMaker};
 
 /// A worker that does not go round for this long counts as dead.
@@ -45,8 +47,6 @@ const STUCK_AFTER: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a thread that waits may take to notice that it is to stop.
 const STOP_LATENCY: Duration = Duration::from_millis(200);
-/// Memory that a customer's decoded state takes, about.
-const CUSTOMER_BYTES: u64 = 2_048;
 
 /// All that is needed to run.
 #[derive(Clone, Debug)]
@@ -263,6 +263,7 @@ pub fn kafka_settings(config: &Config, worker: usize) -> KafkaSettings {
         session_timeout: duration(kafka.session_timeout),
         transaction_timeout: duration(kafka.transaction_timeout),
         request_timeout: Duration::from_secs(5),
+        read_ahead_bytes: Shares::of(config).read_ahead,
     }
 }
 
@@ -301,8 +302,8 @@ impl Ground {
             merge_wait: config.time.merge_wait,
             partitions: self.partitions,
             partitioner: config.partitioner,
-            // Half of the budget for decoded customers, should all partitions be here.
-            cached_customers: (config.memory_budget / 2 / CUSTOMER_BYTES / self.partitions.max(1) as u64) as usize,
+            // Should all partitions be here.
+            cached_bytes: (Shares::of(config).cached / self.partitions.max(1) as u64) as usize,
         }
     }
 }

@@ -54,6 +54,9 @@ impl RocksOptions {
     fn column(&self, column: Column) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&self.cache);
+        // Else indexes and filters, which grow with the state, would lie outside of the bound.
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
         table.set_block_size(4 * 1024);
         table.set_format_version(6);
         let mut options = Options::default();
@@ -63,8 +66,12 @@ impl RocksOptions {
         if column == Column::Customers {
             table.set_bloom_filter(10.0, false);
             options.set_write_buffer_size(32 << 20);
+            options.set_arena_block_size(256 << 10);
         } else {
             options.set_write_buffer_size(8 << 20);
+            // Each column of each store has at least one: with a mebibyte, as by default, many partitions' buffers would be
+            // full with nothing in them.
+            options.set_arena_block_size(32 << 10);
         }
         options.set_block_based_table_factory(&table);
         options

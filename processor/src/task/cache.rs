@@ -27,7 +27,11 @@ pub struct Cache<S> {
     touched: Vec<CompactString>,
     /// Counts rounds, for finding out who has not been wanted for long.
     round: u32,
+    /// Bytes of memory that may be taken, and that are: see [`Cached::measure`].
     capacity: usize,
+    bytes: usize,
+    /// Of those in `touched`.
+    touched_bytes: usize,
     /// To be written with what comes next.
     new_catalog: Option<String>,
 }
@@ -37,11 +41,34 @@ struct Cached {
     customer: Customer,
     /// The round in which it was last wanted.
     round: u32,
+    /// That it took when it was last measured.
+    bytes: u32,
+    /// Of them, what is derived from its events: that is measured at each write, not each time.
+    held_bytes: u32,
     touched: bool,
     /// Whether it was handed out just once, when it was read.
     is_fresh: bool,
     /// Whether the store knows it.
     is_stored: bool,
+}
+
+/// Bytes that a customer without any event takes in a cache, about.
+pub const CUSTOMER_BYTES: usize = size_of::<Cached>() + PLACE;
+/// Beside itself: its entry in the table, its id, its place among the touched, what the allocator adds.
+const PLACE: usize = 128;
+
+impl Cached {
+    fn new(customer: Customer, is_stored: bool, is_fresh: bool) -> Self {
+        Self { customer, round: 0, bytes: 0, held_bytes: 0, touched: false, is_fresh, is_stored }
+    }
+
+    /// Bytes of memory that it takes, with all that hangs on it, about.
+    fn measure(&mut self) -> usize {
+        let rest = size_of::<Self>() - size_of::<Customer>() + PLACE;
+        let bytes = self.customer.bytes() + rest + self.held_bytes as usize;
+        self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes as usize
+    }
 }
 
 /// What one write back came to.
@@ -53,7 +80,7 @@ pub struct Written {
 }
 
 impl<S: Store> Cache<S> {
-    /// A cache that keeps at most about `capacity` customers between writes. No timer at or before `last_taken` is left
+    /// A cache that keeps customers of at most about `capacity` bytes between writes. No timer at or before `last_taken` is left
     /// in the store.
     pub fn new(store: S, capacity: usize, last_taken: Option<(Millis, Box<str>)>) -> Self {
         Self {
@@ -64,6 +91,8 @@ impl<S: Store> Cache<S> {
             touched: Vec::new(),
             round: 0,
             capacity,
+            bytes: 0,
+            touched_bytes: 0,
             new_catalog: None,
         }
     }
@@ -96,15 +125,19 @@ impl<S: Store> Cache<S> {
     /// there are too many.
     pub fn next_round(&mut self) {
         self.round = self.round.wrapping_add(1);
-        if self.customers.len() > self.capacity {
-            self.evict();
-        }
+        while self.bytes > self.capacity && self.evict() {}
     }
 
-    /// Whether so many customers wait to be written that there is little room for others.
+    /// Whether so much waits to be written that there is little room for the rest.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.touched.len() > self.capacity - self.capacity / 4
+        self.touched_bytes > self.capacity - self.capacity / 4
+    }
+
+    /// Bytes of memory that the customers take, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Writes every changed customer, the timers and the position, in one batch; then lets go of customers that have
@@ -121,12 +154,16 @@ impl<S: Store> Cache<S> {
         for customer_id in self.touched.drain(..) {
             let Some(cached) = self.customers.get_mut(&customer_id) else { continue };
             cached.touched = false;
+            let before = cached.bytes as usize;
+            cached.held_bytes = u32::try_from(cached.customer.held.heap_bytes()).unwrap_or(u32::MAX);
+            self.bytes = self.bytes - before + cached.measure();
             if cached.customer.changed {
                 write_customer(&customer_id, &mut cached.customer, &mut batch);
                 cached.is_stored = true;
                 customers += 1;
             }
         }
+        self.touched_bytes = 0;
         self.timers.write(&mut batch);
         batch.put(Column::Meta, rows::POSITION_KEY, rows::write_position(position));
         if let Some(catalog) = self.new_catalog.take() {
@@ -195,24 +232,34 @@ impl<S: Store> Cache<S> {
     }
 
     /// Lets go of those not wanted for the most rounds, as far as the store knows them as they are. There is some room
-    /// behind it, for each time all of them are looked through.
-    fn evict(&mut self) {
+    /// behind it, for each time all of them are looked through. Returns whether anybody went.
+    fn evict(&mut self) -> bool {
         let round = self.round;
         let age = |cached: &Cached| round.wrapping_sub(cached.round);
-        let mut ages: Vec<u32> =
-            self.customers.values().filter(|cached| !cached.touched).map(|cached| age(cached)).collect();
-        let wanted = self.customers.len() - (self.capacity - self.capacity / 8);
-        let mut excess = wanted.min(ages.len());
-        if excess == 0 {
-            return;
+        let idle = self.customers.values().filter(|cached| !cached.touched);
+        let (mut ages, mut idle_bytes) = (Vec::new(), 0);
+        for cached in idle {
+            ages.push(age(cached));
+            idle_bytes += cached.bytes as usize;
         }
-        let first = ages.len() - excess;
+        if ages.is_empty() {
+            return false;
+        }
+        let mut excess = self.bytes - (self.capacity - self.capacity / 8).min(self.bytes);
+        // So many if they were all alike; they are not, so the oldest go until it is enough.
+        let wanted = (excess as f64 / idle_bytes as f64 * ages.len() as f64).ceil() as usize;
+        let first = ages.len() - wanted.clamp(1, ages.len());
         let youngest = *ages.select_nth_unstable(first).1;
+        let before = self.customers.len();
         self.customers.retain(|_, cached| {
             let goes = excess > 0 && !cached.touched && age(cached) >= youngest;
-            excess -= usize::from(goes);
+            if goes {
+                excess = excess.saturating_sub(cached.bytes as usize);
+                self.bytes -= cached.bytes as usize;
+            }
             !goes
         });
+        self.customers.len() < before
     }
 }
 
@@ -229,14 +276,20 @@ impl<S: Store> States for Cache<S> {
             EntryRef::Vacant(entry) => {
                 let stored = read_customer(&self.store, customer_id)?;
                 let is_stored = stored.is_some();
-                let customer = stored.unwrap_or_default();
-                let cached = Cached { customer, round: 0, touched: false, is_fresh: true, is_stored };
+                let cached = Cached::new(stored.unwrap_or_default(), is_stored, true);
                 entry.insert_with_key(customer_id.into(), Box::new(cached))
             }
         };
         cached.round = self.round;
-        if !cached.touched {
+        // As it stands before it changes again: how it was left is seen the next time, or when it is written.
+        let before = cached.bytes as usize;
+        let bytes = cached.measure();
+        self.bytes = self.bytes - before + bytes;
+        if cached.touched {
+            self.touched_bytes = self.touched_bytes - before + bytes;
+        } else {
             cached.touched = true;
+            self.touched_bytes += bytes;
             self.touched.push(customer_id.into());
         }
         Ok(&mut cached.customer)
@@ -259,7 +312,10 @@ impl<S: Store> States for Cache<S> {
         if self.customers.get(customer_id).is_none_or(|cached| !cached.is_fresh || cached.customer.changed) {
             return;
         }
-        self.customers.remove(customer_id);
+        if let Some(gone) = self.customers.remove(customer_id) {
+            self.bytes -= gone.bytes as usize;
+            self.touched_bytes -= gone.bytes as usize;
+        }
         if self.touched.last().is_some_and(|touched| touched == customer_id) {
             self.touched.pop();
         }

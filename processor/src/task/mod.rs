@@ -74,8 +74,8 @@ pub struct Shared {
     pub partitioner: Option<Partitioner>,
     /// Time between two checkpoints of a partition; `None`: none are taken.
     pub checkpoint_interval: Option<Duration>,
-    /// Customers that a task keeps in memory between writes, about.
-    pub cached_customers: usize,
+    /// Bytes of memory for the customers that a task keeps between writes, about.
+    pub cached_bytes: usize,
 }
 
 impl Shared {

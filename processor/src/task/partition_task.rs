@@ -102,7 +102,7 @@ impl<S: Store> Task<S> {
             partition,
             core,
             rules,
-            cache: Cache::new(store, shared.cached_customers, position.drained.clone()),
+            cache: Cache::new(store, shared.cached_bytes, position.drained.clone()),
             decoder: Decoder::new(shared.schemas.clone()),
             next,
             draining: position.draining,

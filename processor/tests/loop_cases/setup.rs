@@ -9,6 +9,7 @@ use tocsin::codec::schemas::Schemas;
 use tocsin::config::AlertsFormat;
 use tocsin::partitioner::Partitioner;
 use tocsin::rules::{Limits, Source};
+use tocsin::task::cache::CUSTOMER_BYTES;
 use tocsin::task::rulebook::{Generation, Rulebook};
 use tocsin::task::world::{Outgoing, PartitionId, WorldError};
 use tocsin::task::{CommitSettings, IdleSettings, Shared, Worker};
@@ -146,7 +147,7 @@ pub fn shared(options: &Options) -> Arc<Shared> {
         partitions: options.partitions,
         partitioner: options.partitioner,
         checkpoint_interval: options.checkpoint_interval,
-        cached_customers: options.cached_customers,
+        cached_bytes: options.cached_customers * (CUSTOMER_BYTES + 200),
     })
 }
 

@@ -7,6 +7,7 @@ use tocsin::codec::journal::Context;
 use tocsin::codec::schemas::Schemas;
 use tocsin::config::AlertsFormat;
 use tocsin::rules::{Limits, Source};
+use tocsin::task::cache::CUSTOMER_BYTES;
 use tocsin::task::rulebook::{Generation, Rulebook};
 use tocsin::task::{CommitSettings, IdleSettings, Shared};
 use tocsin::telemetry::Metrics;
@@ -200,6 +201,6 @@ pub fn shared(sim: &Sim, slot: usize) -> Arc<Shared> {
         partitions: sim.plan.partitions,
         partitioner: None,
         checkpoint_interval: settings.checkpoint_interval.filter(|_| !is_checker),
-        cached_customers: settings.cached_customers,
+        cached_bytes: settings.cached_customers * (CUSTOMER_BYTES + 200),
     })
 }

@@ -119,10 +119,8 @@ impl Change {
         if let (Reach::Longer, Some(latest)) = (&self.reach, customer.latest) {
             // What they opened has been gone over already, and others have kept less.
             let horizon = latest - old.keeping.keeps;
-            if customer.timeline.cut_before(horizon) {
-                customer.held.forget_before(horizon);
-                customer.changed = true;
-            }
+            customer.held.forget_before(old.keeping.number, &old.set, &customer.timeline, horizon);
+            customer.changed |= customer.timeline.cut_before(horizon);
         }
         for &place in &self.gone {
             old.end((customer, customer_id), place, clock, out);

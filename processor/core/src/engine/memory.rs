@@ -42,8 +42,9 @@ impl Engine {
             self.advance_bases(customer, before, horizon);
             self.advance_former(customer, before, horizon);
         }
-        if customer.timeline.forget_before(horizon) {
-            customer.held.forget_before(horizon);
+        if customer.timeline.forgets(horizon) {
+            customer.held.forget_before(self.keeping.number, &self.set, &customer.timeline, horizon);
+            customer.timeline.forget_before(horizon);
         }
     }
 

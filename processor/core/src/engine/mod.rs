@@ -32,7 +32,7 @@ use crate::alert::{Details, Judged, Transition, Trigger};
 use crate::customer::{AlertState, AlertStates, Customer, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
-use crate::rule::{Items, LetSource, Rule, RuleSet, Subject, Tracker};
+use crate::rule::{Items, Let, LetSource, Rule, RuleSet, Subject, Tracker};
 use crate::time::{DAY, Duration, Millis};
 use crate::tracker::Opening;
 use crate::window;
@@ -92,8 +92,18 @@ enum Cause<'e> {
 
 /// What a rule says at a moment.
 struct Look {
-    lets: Vec<LetValue>,
+    lets: values::Lets,
     verdict: Verdict,
+}
+
+/// The places of rules that are to be judged when an event of a type comes, in order.
+#[derive(Clone, Debug)]
+struct Concerned {
+    type_id: TypeId,
+    /// Those that are about it.
+    rules: Vec<usize>,
+    /// Those, and whoever has something to say of a customer of whom nothing else is known.
+    by_first: Vec<usize>,
 }
 
 /// Rules made ready, and the settings they are judged by.
@@ -103,8 +113,8 @@ pub struct Engine {
     settings: Settings,
     detail: Detail,
     profile: TypeId,
-    /// For each event type that any rule is about, the places of those rules, in order.
-    concerned: Vec<(TypeId, Vec<usize>)>,
+    /// By event type.
+    concerned: Vec<Concerned>,
     every_rule: Vec<usize>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
@@ -120,14 +130,6 @@ pub struct Engine {
 impl Engine {
     #[must_use]
     pub fn new(set: Arc<RuleSet>, catalog: &Catalog, settings: Settings, detail: Detail) -> Self {
-        let concerned = catalog
-            .types()
-            .iter()
-            .map(|event_type| {
-                let rules = (0..set.rules.len()).filter(|place| set.rules[*place].concerns(event_type.id, &set));
-                (event_type.id, rules.collect())
-            })
-            .collect();
         let every_rule = (0..set.rules.len()).collect();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
         let bounded = set.rules.iter().map(|rule| lookahead::is_bounded(&set, rule)).collect();
@@ -137,7 +139,51 @@ impl Engine {
         let profile = Catalog::type_id(PROFILE);
         let looks_back =
             set.rules.iter().any(|rule| matches!(&rule.subject, Subject::Item(items) if items.judged_once));
-        Self { set, settings, detail, profile, concerned, every_rule, may_raise, bounded, keeping, crowded, looks_back }
+        let concerned = Vec::new();
+        let mut engine = Self {
+            set,
+            settings,
+            detail,
+            profile,
+            concerned,
+            every_rule,
+            may_raise,
+            bounded,
+            keeping,
+            crowded,
+            looks_back,
+        };
+        engine.concerned = engine.by_type(catalog);
+        engine
+    }
+
+    fn by_type(&self, catalog: &Catalog) -> Vec<Concerned> {
+        let greets: Vec<bool> = self.every_rule.iter().map(|place| self.greets(*place)).collect();
+        let of_type = |type_id| {
+            let is_about = |place: &usize| self.set.rules[*place].concerns(type_id, &self.set);
+            let rules: Vec<usize> = self.every_rule.iter().copied().filter(is_about).collect();
+            let by_first = self.every_rule.iter().copied().filter(|place| greets[*place] || is_about(place));
+            Concerned { type_id, by_first: by_first.collect(), rules }
+        };
+        catalog.types().iter().map(|event_type| of_type(event_type.id)).collect()
+    }
+
+    /// Whether the rule has anything to say of a customer whose first event it is not about. What it says of somebody
+    /// without events and attributes is always the same, unless it counts from the first event.
+    fn greets(&self, place: usize) -> bool {
+        let rule = &self.set.rules[place];
+        let since_first_seen =
+            |named: &Let| matches!(named.value, LetSource::Silence(place) if self.set.silences[place].since_first_seen);
+        match &rule.subject {
+            Subject::Item(_) => false,
+            Subject::Date(_) => true,
+            Subject::Customer if rule.lets.iter().any(since_first_seen) => true,
+            Subject::Customer => {
+                let (mut nobody, mut out) = (Customer::default(), Judged::default());
+                self.judge_condition((&mut nobody, ""), place, 0, Cause::Due, &mut out);
+                nobody != Customer::default() || !out.transitions.is_empty()
+            }
+        }
     }
 
     #[must_use]
@@ -170,10 +216,18 @@ impl Engine {
         if late.is_none() {
             self.judge_through(customer, event.customer_id, at - 1, out);
         }
-        let is_first = customer.first_seen.is_none_or(|first| at < first);
+        let first_seen = customer.first_seen;
         self.remember(customer, at, event.record);
         let now = late.unwrap_or(at);
-        let rules = if is_first { &self.every_rule[..] } else { self.concerned(event.record.type_id()) };
+        let concerned = self.concerned(event.record.type_id());
+        let rules = match first_seen {
+            None if customer.attributes.is_empty() => {
+                concerned.map_or(&self.every_rule, |concerned| &concerned.by_first)
+            }
+            Some(first_seen) if first_seen <= at => concerned.map_or(&[][..], |concerned| &concerned.rules),
+            // Attributes became known, or it was first seen earlier than was thought.
+            _ => &self.every_rule,
+        };
         let cause = Cause::Event { at, record: event.record, is_late: late.is_some() };
         self.judge_concerned((customer, event.customer_id), rules, now, cause, out);
         if late.is_some() { Outcome::Late } else { Outcome::Accepted }
@@ -200,7 +254,8 @@ impl Engine {
         }
         if customer.attributes.apply(event.occurred_at, event.record) {
             (customer.changed, customer.attributes_changed) = (true, true);
-            let rules = if unknown { &self.every_rule[..] } else { self.concerned(self.profile) };
+            let concerned = self.concerned(self.profile).map_or(&[][..], |concerned| &concerned.rules);
+            let rules = if unknown { &self.every_rule } else { concerned };
             // It is not held, so it opens no item and closes none.
             for &place in rules {
                 self.judge((customer, event.customer_id), place, clock, Cause::Refreshed, out);
@@ -208,9 +263,9 @@ impl Engine {
         }
     }
 
-    fn concerned(&self, type_id: TypeId) -> &[usize] {
-        let place = self.concerned.binary_search_by_key(&type_id, |(concerned, _)| *concerned);
-        place.map_or(&[], |place| &self.concerned[place].1)
+    fn concerned(&self, type_id: TypeId) -> Option<&Concerned> {
+        let place = self.concerned.binary_search_by_key(&type_id, |concerned| concerned.type_id).ok()?;
+        Some(&self.concerned[place])
     }
 
     /// Judges, in the order of the rules, those named and those due by `at`.
@@ -399,3 +454,6 @@ fn put_alert(alerts: &mut AlertStates, state: AlertState) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::attributes::{Attribute, Attributes};
 use crate::customer::{Base, Customer, LastSeen};
 use crate::event::{FieldName, Record, TypeId};
@@ -44,14 +46,11 @@ pub struct Keeping {
     pub keeps: Duration,
 }
 
+/// Values of a rule. Most have few, and those need no place of their own in memory.
+pub type Lets = SmallVec<[LetValue; 4]>;
+
 /// Every value of the rule's `let`, in its order.
-pub fn values(
-    set: &RuleSet,
-    keeping: Keeping,
-    rule: &Rule,
-    customer: &mut Customer,
-    moment: Moment<'_>,
-) -> Vec<LetValue> {
+pub fn values(set: &RuleSet, keeping: Keeping, rule: &Rule, customer: &mut Customer, moment: Moment<'_>) -> Lets {
     let holds = moment.holds(customer);
     if holds {
         customer.held.make_for(keeping.number, set);

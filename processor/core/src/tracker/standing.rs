@@ -54,6 +54,14 @@ impl Standing {
         standing
     }
 
+    /// Bytes that it takes beside itself, about.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        /// Of a sorted map, key and value with their share of a node, and a key's text.
+        const ENTRY: usize = 64;
+        (self.open.len() + self.by_key.len()) * ENTRY + self.changes.capacity() * size_of::<(Millis, Change)>()
+    }
+
     /// The instant up to which all events have been taken in.
     #[must_use]
     pub fn at(&self) -> Millis {

@@ -13,6 +13,12 @@ pub struct Gaps {
 }
 
 impl Gaps {
+    /// How many instants are in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
     pub fn add(&mut self, at: Millis) {
         let times = self.times.entry(at).or_default();
         *times += 1;

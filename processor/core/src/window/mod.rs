@@ -35,8 +35,6 @@ pub struct Held {
     /// Its events are later than the first, and no later than the second.
     bounds: (Millis, Millis),
     tally: Tally,
-    /// How many events are in it.
-    events: u64,
     /// The earliest of them, which leaves next.
     leaves: First,
     /// The earliest event behind it, which enters next.
@@ -185,39 +183,46 @@ fn slide<'h>(
     let held = held.insert(overlapping.unwrap_or_else(|| Held {
         bounds: (low, low),
         tally: Tally::new(window.aggregate),
-        events: 0,
         leaves: First::None,
         enters: First::Unknown,
     }));
     let (old_low, old_high) = held.bounds;
-    let is_new = old_low == old_high;
-    let entering = between(window, timeline, (old_high, high), anchor.filter(|_| is_new));
-    for (at, value) in entering.filter_map(|entry| Some((entry.occurred_at, counted(window, entry)?))) {
-        held.add(at, value);
-    }
-    for entry in timeline.range(old_low, low) {
-        if let Some(value) = counted(window, entry) {
-            held.tally.remove(entry.occurred_at, value);
-            held.events -= 1;
+    if held.enters.may_be_by(high) {
+        let is_new = old_low == old_high;
+        for entry in between(window, timeline, (old_high, high), anchor.filter(|_| is_new)) {
+            if let Some(value) = counted(window, entry) {
+                held.add(entry.occurred_at, value);
+            }
         }
-    }
-    held.bounds = (low, high);
-    match held.leaves {
-        _ if held.events == 0 => held.leaves = First::None,
-        First::At(at) if at <= low => held.leaves = First::Unknown,
-        _ => {}
-    }
-    if matches!(held.enters, First::At(at) if at <= high) {
         held.enters = First::Unknown;
     }
+    held.bounds = (old_low, high);
+    held.leave(window, timeline, low);
     &mut held.tally
 }
 
 impl Held {
     fn add(&mut self, at: Millis, value: Option<FieldValue<'_>>) {
         self.tally.add(at, value);
-        self.events += 1;
         self.leaves.heard_of(at);
+    }
+
+    /// Lets the events up to `low` leave.
+    fn leave(&mut self, window: &Window, timeline: &Timeline, low: Millis) {
+        let (old_low, high) = self.bounds;
+        self.bounds.0 = low;
+        if !self.leaves.may_be_by(low) {
+            return;
+        }
+        self.leaves = First::None;
+        for entry in timeline.range(old_low, high) {
+            let Some(value) = counted(window, entry) else { continue };
+            if entry.occurred_at > low {
+                self.leaves = First::At(entry.occurred_at);
+                break;
+            }
+            self.tally.remove(entry.occurred_at, value);
+        }
     }
 
     /// Takes in an event that has just been added to the timeline, if the window as it is held reaches it.
@@ -228,20 +233,46 @@ impl Held {
         {
             if occurred_at <= high {
                 self.add(occurred_at, value);
+            } else if self.enters == First::None && window.ends_now() {
+                // It is about to be looked at from there, and nothing else enters until then.
+                self.bounds.1 = occurred_at;
+                self.add(occurred_at, value);
             } else {
                 self.enters.heard_of(occurred_at);
             }
         }
     }
 
-    /// Whether sliding on may need an event before `horizon`.
+    /// Bytes that it takes beside itself, about.
     #[must_use]
-    pub fn reaches(&self, horizon: Millis) -> bool {
-        self.bounds.0 < horizon - 1
+    pub fn heap_bytes(&self) -> usize {
+        self.tally.heap_bytes()
+    }
+
+    /// Events before `horizon` are about to be let go of: what is held does without them, or is of no use any more.
+    #[must_use]
+    pub fn forgetting(mut self, window: &Window, timeline: &Timeline, horizon: Millis) -> Option<Self> {
+        let (low, high) = self.bounds;
+        if low < horizon - 1 {
+            if high < horizon - 1 {
+                return None;
+            }
+            self.leave(window, timeline, horizon - 1);
+        }
+        Some(self)
     }
 }
 
 impl First {
+    /// Whether it may be at this instant or before.
+    fn may_be_by(self, instant: Millis) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::None => false,
+            Self::At(at) => at <= instant,
+        }
+    }
+
     /// There is an event at `at` as well.
     fn heard_of(&mut self, at: Millis) {
         *self = match *self {

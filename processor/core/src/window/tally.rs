@@ -66,6 +66,22 @@ impl Tally {
         }
     }
 
+    /// Bytes that it takes beside itself, about.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        /// Of a sorted map, key and value with their share of a node.
+        const ENTRY: usize = 32;
+        let entries = match self {
+            Self::Count(_) | Self::Moments(_) => 0,
+            Self::Ordered(values) => values.len() as usize,
+            Self::Distinct(values) => 2 * values.len(),
+            // Times, and what is between them.
+            Self::Gaps(gaps) => 2 * gaps.len(),
+            Self::Times(times) => times.len(),
+        };
+        entries * ENTRY
+    }
+
     /// Takes in an event of this time, with this value of the field that the window is about.
     pub fn add(&mut self, at: Millis, value: Option<FieldValue<'_>>) {
         match self {

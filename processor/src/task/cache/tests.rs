@@ -23,6 +23,11 @@ fn add(customer: &mut Customer, at: Millis, id: &str) {
     customer.changed = true;
 }
 
+/// Room for so many customers with an event or two.
+fn room(customers: usize) -> usize {
+    customers * (CUSTOMER_BYTES + 40)
+}
+
 fn events(customer: &Customer) -> Vec<(Millis, String)> {
     let read = |entry: tocsin_core::timeline::Entry<'_>| (entry.occurred_at, entry.record().unwrap().id().to_owned());
     customer.timeline.range(Millis::MIN, Millis::MAX).map(read).collect()
@@ -30,7 +35,7 @@ fn events(customer: &Customer) -> Vec<(Millis, String)> {
 
 #[test]
 fn letting_go_loses_nothing() {
-    for capacity in [0, 1, 5, 1_000] {
+    for capacity in [0, 1, 5, 1_000].map(room) {
         let mut state = capacity as u64;
         let mut cache = Cache::new(MemoryStore::default(), capacity, None);
         let mut model: BTreeMap<String, Vec<(Millis, String)>> = BTreeMap::new();
@@ -47,7 +52,8 @@ fn letting_go_loses_nothing() {
             }
             if random(&mut state, 10) == 0 {
                 cache.write_back(&Position::default()).unwrap();
-                assert!(cache.len() <= capacity, "{} customers are kept, not {capacity}", cache.len());
+                assert!(cache.bytes() <= capacity, "{} bytes are kept, not {capacity}", cache.bytes());
+                assert_eq!(cache.bytes(), cache.customers.values().map(|cached| cached.bytes as usize).sum::<usize>());
             }
         }
         cache.write_back(&Position::default()).unwrap();
@@ -60,7 +66,7 @@ fn letting_go_loses_nothing() {
 
 #[test]
 fn between_writes_changed_customers_stay_whatever_their_number() {
-    let mut cache = Cache::new(MemoryStore::default(), 2, None);
+    let mut cache = Cache::new(MemoryStore::default(), room(2), None);
     for number in 0..50 {
         add(cache.customer(&number.to_string()).unwrap(), number, "e");
     }
@@ -71,7 +77,7 @@ fn between_writes_changed_customers_stay_whatever_their_number() {
 
 #[test]
 fn between_writes_those_not_wanted_for_long_make_room() {
-    let mut cache = Cache::new(MemoryStore::default(), 16, None);
+    let mut cache = Cache::new(MemoryStore::default(), room(16), None);
     let held = |cache: &Cache<MemoryStore>| {
         let mut ids: Vec<i64> = cache.customers.keys().map(|id| id.parse().unwrap()).collect();
         ids.sort_unstable();
@@ -103,14 +109,32 @@ fn between_writes_those_not_wanted_for_long_make_room() {
 }
 
 #[test]
+fn who_has_many_events_takes_the_room_of_many() {
+    let mut cache = Cache::new(MemoryStore::default(), room(100), None);
+    for number in 0..50 {
+        add(cache.customer(&number.to_string()).unwrap(), number, "e");
+    }
+    cache.write_back(&Position::default()).unwrap();
+    assert_eq!(cache.len(), 50);
+    for number in 0..10_000 {
+        add(cache.customer("large").unwrap(), number, &number.to_string());
+        cache.next_round();
+    }
+    assert!(cache.is_crowded(), "{} bytes", cache.bytes());
+    assert_eq!(cache.len(), 1);
+    cache.write_back(&Position::default()).unwrap();
+    assert_eq!((cache.len(), cache.bytes()), (0, 0));
+}
+
+#[test]
 fn a_late_event_rewrites_the_head_and_one_chunk() {
-    let mut cache = Cache::new(MemoryStore::default(), 1, None);
+    let mut cache = Cache::new(MemoryStore::default(), room(1), None);
     for number in 0..1_000 {
         add(cache.customer("c").unwrap(), number * 1_000, &format!("event-{number}"));
     }
     let all = cache.write_back(&Position::default()).unwrap().bytes;
     // Read anew, as after a restart: what was read differs from no row.
-    let mut cache = Cache::new(cache.store().clone(), 1, None);
+    let mut cache = Cache::new(cache.store().clone(), room(1), None);
     add(cache.customer("c").unwrap(), 300_500, "late");
     let written = cache.write_back(&Position::default()).unwrap();
     let customer = read_customer(cache.store(), "c").unwrap().unwrap();
@@ -127,7 +151,7 @@ fn a_late_event_rewrites_the_head_and_one_chunk() {
 
 #[test]
 fn who_was_only_looked_at_is_not_written() {
-    let mut cache = Cache::new(MemoryStore::default(), 10, None);
+    let mut cache = Cache::new(MemoryStore::default(), room(10), None);
     cache.customer("nobody").unwrap();
     let written = cache.write_back(&Position::default()).unwrap();
     assert_eq!(written.customers, 0);
@@ -147,7 +171,7 @@ fn called(cache: &mut Cache<MemoryStore>, mut between: impl FnMut(&mut Cache<Mem
 fn customers_are_called_by_length_and_bytes_wherever_they_are() {
     let mut state = 7;
     for round in 0..30 {
-        let mut cache = Cache::new(MemoryStore::default(), round % 4, None);
+        let mut cache = Cache::new(MemoryStore::default(), room(round % 4), None);
         let mut ids: Vec<String> =
             (0..random(&mut state, 700)).map(|_| random(&mut state, 2_000).to_string()).collect();
         for id in &ids {
@@ -180,12 +204,12 @@ fn customers_are_called_by_length_and_bytes_wherever_they_are() {
 
 #[test]
 fn who_is_passed_over_leaves_no_trace() {
-    let mut cache = Cache::new(MemoryStore::default(), 10, None);
+    let mut cache = Cache::new(MemoryStore::default(), room(10), None);
     for id in ["read", "known", "changed"] {
         add(cache.customer(id).unwrap(), 5, "e");
     }
     cache.write_back(&Position::default()).unwrap();
-    let mut cache = Cache::new(cache.store().clone(), 10, None);
+    let mut cache = Cache::new(cache.store().clone(), room(10), None);
     cache.customer("known").unwrap();
     for id in ["read", "known", "changed"] {
         let customer = cache.customer(id).unwrap();
