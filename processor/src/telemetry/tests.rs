@@ -194,7 +194,7 @@ fn checkpoints_are_counted_and_aged() {
         &metrics,
         "tocsin_checkpoint_failures_total",
         "stage",
-        &[("fetch", 0), ("sweep", 0), ("take", 0), ("upload", 1)],
+        &[("fetch", 0), ("prefetch", 0), ("sweep", 0), ("take", 0), ("upload", 1)],
     );
     CheckpointSuperseded { topic, partition: 3, sequence, by: 6 }.emit(&metrics);
     CheckpointRefused { partition: 3, sequence, reason: "torn" }.emit(&metrics);
