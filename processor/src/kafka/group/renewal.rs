@@ -2,8 +2,8 @@
 //!
 //! librdkafka ends a consumer for good when the broker says that its static member was replaced. That is so when a
 //! successor was started; but after a coordinator stood still for longer than a session, two tries of one client to join
-//! again may replace each other, too. Nobody can tell the two apart at once. A successor that lives is a member for longer
-//! than a session, and the ghost of a try is not: so we wait that long, and look.
+//! again may replace each other, too. Nobody can tell the two apart at once. But a successor that lives stays a member, and the
+//! ghost of a try does not outlast a session, counted from the end of the rebalance it is in: so we wait, and look.
 //!
 //! A client that is given no assignment for a minute, be it an empty one, is made anew as well.
 
@@ -21,6 +21,8 @@ use crate::task::world::WorldError;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a client may be without an assignment.
 const UNASSIGNED: Duration = Duration::from_mins(1);
+/// Beyond a session, a member of our name that is still there lives.
+const GHOST: Duration = Duration::from_secs(30);
 /// How long the brokers may take to say who is in the group.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -30,6 +32,7 @@ pub(super) struct Ended {
     reason: String,
     /// The broker takes another client for the member that we are.
     is_replaced: bool,
+    at: Instant,
     next_look: Instant,
 }
 
@@ -39,11 +42,11 @@ impl Group {
         if self.ended.is_some() {
             return;
         }
-        let pause = if is_replaced { self.session_timeout + PAUSE } else { PAUSE };
-        tracing::warn!(reason, "the consumer has ended; another one is made in {} s", pause.as_secs());
+        tracing::warn!(reason, "the consumer has ended; another one is made");
         self.assignment.lose_all();
         self.leaving = None;
-        self.ended = Some(Ended { reason, is_replaced, next_look: Instant::now() + pause });
+        let (at, pause) = (Instant::now(), if is_replaced { self.session_timeout + PAUSE } else { PAUSE });
+        self.ended = Some(Ended { reason, is_replaced, at, next_look: at + pause });
     }
 
     pub fn has_ended(&self) -> bool {
@@ -69,6 +72,9 @@ impl Group {
         }
         ended.next_look = Instant::now() + PAUSE;
         if ended.is_replaced && is_member(settings)? {
+            if ended.at.elapsed() < self.session_timeout + GHOST {
+                return Ok(());
+            }
             let name = self.instance.as_deref().unwrap_or_default();
             return Err(WorldError::Fenced(format!(
                 "{}: another process joined the group as `{name}` and has its partitions now. If it is this one's \
