@@ -55,13 +55,13 @@ impl Events {
         let load = Load::new(settings.clone()).unwrap_or_else(|problem| unreachable!("{problem}"));
         for event in load {
             writer.write(&event, &mut line);
-            let decoded = decoder.decode(&line).unwrap_or_else(|bad| unreachable!("{}", bad.message));
+            let read = decoder.decode(&line).unwrap_or_else(|bad| unreachable!("{}", bad.message));
             let next = made.customers.len() as u32;
             let customer = *names.entry(event.customer).or_insert(next);
             if customer == next {
-                made.customers.push(decoded.customer_id.to_owned());
+                made.customers.push(read.customer_id.to_owned());
             }
-            made.push(customer, decoded.occurred_at, decoded.record);
+            made.push(customer, read.occurred_at, read.record);
         }
         made
     }
@@ -84,10 +84,10 @@ impl Events {
             id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             let line = format!(r#"{{"id":"{id:016x}","customer_id":"c","occurred_at":{at},{}}}"#, fields(number));
-            let decoded = decoder.decode(line.as_bytes()).unwrap_or_else(|bad| unreachable!("{}", bad.message));
+            let read = decoder.decode(line.as_bytes()).unwrap_or_else(|bad| unreachable!("{}", bad.message));
             // The first are one of each, so that there is nobody without any.
             let customer = if number < customers { number } else { dice.below(customers) };
-            made.push(customer as u32, at, decoded.record);
+            made.push(customer as u32, at, read.record);
         }
         made
     }

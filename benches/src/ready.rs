@@ -9,7 +9,7 @@ use tocsin::task::cache::Cache;
 use tocsin_core::alert::Judged;
 use tocsin_core::engine::{Detail, Engine, Settings};
 use tocsin_core::event::Event;
-use tocsin_core::partition::{Drained, InForce, Partition, TimeSettings};
+use tocsin_core::partition::{Drained, InForce, Origin, Partition, TimeSettings};
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::{DAY, Duration, Millis};
 
@@ -81,7 +81,7 @@ impl<S: Store> Judge<S> {
     pub fn take(&mut self, event: &Event<'_>) {
         let rules = InForce::steady(&self.engine);
         let (time, judged) = (TimeSettings::default(), &mut self.judged);
-        let taken = self.partition.take(rules, &time, &mut self.cache, event, None, judged);
+        let taken = self.partition.take(rules, &time, &mut self.cache, event, Origin::default(), judged);
         taken.unwrap_or_else(|error| unreachable!("{error}"));
         self.drain();
     }
@@ -93,7 +93,9 @@ impl<S: Store> Judge<S> {
     pub fn take_batch(&mut self, events: &[Event<'_>]) {
         let latest = events.iter().map(|event| event.occurred_at).max().unwrap_or(Millis::MIN);
         self.cache.warm(events.iter().map(|event| event.customer_id), latest);
-        events.iter().for_each(|event| self.take(event));
+        for event in events {
+            self.take(event);
+        }
     }
 
     /// Judges what is due by `at`.

@@ -169,7 +169,8 @@ impl One {
     /// Every other one is late, by anything up to `late_by`; the others move the customer's time on.
     fn apply_late(&mut self, event: &Event<'_>) {
         let random = self.dice.next() >> 33;
-        let back = if self.late_by > 0 && random % 2 == 0 { (random >> 1) as Millis % self.late_by } else { 0 };
+        let back =
+            if self.late_by > 0 && random.is_multiple_of(2) { (random >> 1) as Millis % self.late_by } else { 0 };
         self.apply(event, back);
     }
 }

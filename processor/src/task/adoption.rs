@@ -57,7 +57,7 @@ impl<S: Store> Task<S> {
             return None;
         }
         // Nobody has been judged by those in between, so they change nothing.
-        Some(if !self.core.has_begun() { latest } else { self.core.generation + 1 })
+        Some(if self.core.has_begun() { self.core.generation + 1 } else { latest })
     }
 
     /// Adopts a generation, between two events; no drain is under way.

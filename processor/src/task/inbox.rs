@@ -64,6 +64,7 @@ impl Inbox {
     }
 
     /// The first arrival, which stays.
+    #[must_use]
     pub fn peek(&self) -> Option<Arrival<'_>> {
         Some(self.show(self.arrivals.front()?.clone()))
     }

@@ -47,7 +47,7 @@ impl Seen {
     }
 
     /// Reads these to their ends, which lie there; no rebalance may come.
-    fn to_the_end(&mut self, world: &mut TestWorld, ends: &[(Source, Offset)]) {
+    fn read_to_the_end(&mut self, world: &mut TestWorld, ends: &[(Source, Offset)]) {
         let (started, wanted) = (Instant::now(), ends.iter().map(|(source, _)| *source).collect::<Vec<_>>());
         while !ends.iter().all(|(source, end)| self.ends.get(source) == Some(&(*end, true))) {
             assert!(started.elapsed() < PATIENCE, "nothing more came: {self:?}");
@@ -108,10 +108,10 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
 
     // One of them alone: the others stay where they are.
     let mut seen = Seen::default();
-    seen.to_the_end(&mut world, &[(source(1, 0), 200)]);
+    seen.read_to_the_end(&mut world, &[(source(1, 0), 200)]);
     assert_eq!(seen.offsets(source(1, 0)), range(0, 200));
     assert_eq!(seen.records.len(), 1);
-    seen.to_the_end(&mut world, &ends(&[0, 1], [100, 200, 300]));
+    seen.read_to_the_end(&mut world, &ends(&[0, 1], [100, 200, 300]));
     let expected =
         [(0, 0, 0, 100), (1, 0, 0, 200), (2, 0, 0, 300), (0, 1, 90, 100), (1, 1, 150, 200), (2, 1, 300, 300)];
     for (topic, partition, from, to) in expected {
@@ -125,7 +125,7 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
         assert_eq!(settled(|| world.committed(source(topic, 0))).unwrap(), Some(expected));
     }
     stage.produce_to(&upstream, source(2, 1), 0..5);
-    seen.to_the_end(&mut world, &[(source(2, 1), 305)]);
+    seen.read_to_the_end(&mut world, &[(source(2, 1), 305)]);
     assert_eq!(seen.offsets(source(2, 1)), range(300, 305));
 
     // Held, and started anew at other places: nothing comes of before.
@@ -134,7 +134,7 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
     let mut seen = Seen::default();
     assert_eq!(assigned(&mut world), [0, 1]);
     started(&mut world, &[(0, [104, 10, 299]), (1, [95, 160, 300])]);
-    seen.to_the_end(&mut world, &[ends(&[0], [105, 200, 300]), ends(&[1], [100, 200, 305])].concat());
+    seen.read_to_the_end(&mut world, &[ends(&[0], [105, 200, 300]), ends(&[1], [100, 200, 305])].concat());
     let expected =
         [(0, 0, 104, 105), (1, 0, 10, 200), (2, 0, 299, 300), (0, 1, 95, 100), (1, 1, 160, 200), (2, 1, 300, 305)];
     for (topic, partition, from, to) in expected {
@@ -144,7 +144,7 @@ fn each_topic_is_read_as_far_as_is_asked_and_from_where_it_is_started() {
     for (topic, from, to) in [(1, 5, 9), (2, 0, 3), (1, 9, 12), (0, 100, 105), (2, 3, 4)] {
         world
             .replay(source(topic, 0), from, to, &mut |record| {
-                replayed.entry(record.topic).or_default().push(record.offset)
+                replayed.entry(record.topic).or_default().push(record.offset);
             })
             .unwrap();
     }
@@ -169,7 +169,7 @@ fn what_an_open_transaction_hides_in_a_further_topic_is_not_its_end() {
     }
     assert_eq!(world.end_of(further).unwrap(), 7);
     upstream.commit_transaction(PATIENCE).unwrap();
-    seen.to_the_end(&mut world, &ends(&[0], [0, 8, 0]));
+    seen.read_to_the_end(&mut world, &ends(&[0], [0, 8, 0]));
     assert_eq!(
         (seen.offsets(further), seen.ends[&further]),
         (&*range(0, 7), (8, true)),
@@ -190,7 +190,7 @@ fn the_further_topics_go_where_the_first_one_goes() {
     one.fence().unwrap();
     started(&mut one, &[(0, [0; TOPICS]), (1, [0; TOPICS])]);
     let mut seen = Seen::default();
-    seen.to_the_end(&mut one, &ends(&[0, 1], [10; TOPICS]));
+    seen.read_to_the_end(&mut one, &ends(&[0, 1], [10; TOPICS]));
 
     let mut other = stage.world("other");
     let began = Instant::now();
@@ -226,8 +226,8 @@ fn the_further_topics_go_where_the_first_one_goes() {
     assert_eq!(next, [10; TOPICS]);
     started(&mut other, &[(gone, [10; TOPICS])]);
     let mut there = Seen::default();
-    there.to_the_end(&mut other, &ends(&[gone], [20; TOPICS]));
-    seen.to_the_end(&mut one, &ends(&[kept], [20; TOPICS]));
+    there.read_to_the_end(&mut other, &ends(&[gone], [20; TOPICS]));
+    seen.read_to_the_end(&mut one, &ends(&[kept], [20; TOPICS]));
     // The one that stays loses nothing by the rebalance.
     assert_eq!(seen.poll(&mut one, 1000, &sources(&[0, 1])), None);
     for topic in 0..TOPICS {

@@ -23,10 +23,10 @@ fn check(engine: &Engine, customer: &Customer, at: Millis) {
 #[test]
 fn a_window_as_long_as_the_history_is_moved_on() {
     let engine = engine(&[("a", "1", purchases(HISTORY, 1e9))]);
-    let (mut stage, mut state, mut at) = (Stage::default(), 1, 0);
+    let (mut stage, mut seed, mut at) = (Stage::default(), 1, 0);
     for number in 0..3_000 {
-        at += random(&mut state, 10) as Millis;
-        let late = if number % 3 == 0 { random(&mut state, 900) as Millis } else { 0 };
+        at += random(&mut seed, 10) as Millis;
+        let late = if number % 3 == 0 { random(&mut seed, 900) as Millis } else { 0 };
         stage.event(InForce::steady(&engine), "purchase", at - late, "c");
         check(&engine, stage.customer("c"), at);
     }

@@ -164,17 +164,15 @@ impl Group {
     ) -> Result<bool, WorldError> {
         let partition = source.partition;
         let Some(mut next) = self.assignment.next(partition) else { return Ok(false) };
-        let (name, found) = match (&mut self.companions, source.topic.checked_sub(1)) {
-            (Some(companions), Some(further)) => {
-                let next = companions.running.get_mut(&partition).and_then(|running| running.get_mut(further));
-                let (Some(next), Some(name)) = (next, companions.topics.get(further)) else { return Ok(false) };
-                (name, hand_out(&mut companions.client, source, name, (max, wait), next, each))
-            }
-            _ => {
-                let found = hand_out(&mut self.client, source, &self.topic, (max, wait), &mut next, each);
-                self.assignment.advance(partition, next);
-                (&self.topic, found)
-            }
+        let further = source.topic.checked_sub(1);
+        let (name, found) = if let (Some(companions), Some(further)) = (&mut self.companions, further) {
+            let next = companions.running.get_mut(&partition).and_then(|running| running.get_mut(further));
+            let (Some(next), Some(name)) = (next, companions.topics.get(further)) else { return Ok(false) };
+            (name, hand_out(&mut companions.client, source, name, (max, wait), next, each))
+        } else {
+            let found = hand_out(&mut self.client, source, &self.topic, (max, wait), &mut next, each);
+            self.assignment.advance(partition, next);
+            (&self.topic, found)
         };
         let Failed { code, message } = match found {
             Ok(any) => return Ok(any),
