@@ -16,10 +16,6 @@ use clap::{Parser, Subcommand};
 use serde_json::json;
 use tocsin_benches::meter::Table;
 
-/// As in the program itself.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// Measure what is promised
 #[derive(Debug, Parser)]
 struct Arguments {
