@@ -75,7 +75,7 @@ pub const KEYS: &[Key] = &[
         "memory_budget",
         Text("1GB"),
         "Memory for decoded customers, RocksDB's blocks and write buffers, and what is read ahead, of all workers together\n\
-         (bytes: MB, GB, MiB, GiB). The process keeps within a fifth more.",
+         (bytes: MB, GB, MiB, GiB). Plan for a fifth more.",
     ),
     key("kafka.bootstrap", Required, "Brokers to start from (HOST:PORT, several joined by commas or as a list)."),
     key(
