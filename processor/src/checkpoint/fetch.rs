@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::archive::{Archive, Kind};
 use super::manifest::{FileEntry, Manifest, ManifestName};
 use super::upload::blocking;
-use super::{CheckpointError, Damage, hash};
+use super::{CheckpointError, Damage, hash, remove};
 
 /// Files under way at a time.
 const AT_ONCE: usize = 4;
@@ -238,12 +238,7 @@ impl Unfinished {
         name.push(".part");
         let path = target.with_file_name(name);
         // Of a process that ended in the middle.
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(CheckpointError::Local { action: "remove", path, source: error });
-            }
-            _ => {}
-        }
+        remove(&path).map_err(CheckpointError::local("remove", &path))?;
         std::fs::create_dir_all(&path).map_err(CheckpointError::local("make", &path))?;
         Ok(Self { path })
     }

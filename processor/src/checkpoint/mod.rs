@@ -66,6 +66,17 @@ impl CheckpointError {
     }
 }
 
+/// Removes a directory with all that is in it, if it is there.
+///
+/// # Errors
+/// If it stays.
+pub fn remove(directory: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What is wrong with one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {

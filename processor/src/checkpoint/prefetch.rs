@@ -7,13 +7,13 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::CheckpointError;
 use super::archive::Repository;
 use super::fetch::{Fetched, Progress, Search, Wanted, fetch};
+use super::{CheckpointError, remove};
 
 /// The partitions that this process has: nothing is fetched ahead for them.
 #[derive(Clone, Debug, Default)]
@@ -77,14 +77,16 @@ impl Shelf {
         let sequence = places.last().map_or(0, |(sequence, _)| *sequence);
         let at_hand = places.iter().map(|(_, place)| place.clone()).chain(stores).collect();
         let target = self.directory.join(format!("{partition}.next"));
-        remove(&target)?;
+        remove(&target).map_err(CheckpointError::local("remove", &target))?;
         let wanted = Wanted::NewerThan { sequence, topic: Some(topic.to_owned()) };
         let search = Search { wanted, target: target.clone(), at_hand, progress: Progress::default() };
         let fetched = fetch(&repository.partition(partition), &search).await?;
         if let Some(found) = &fetched.found {
             let place = self.directory.join(format!("{partition}-{}", found.name.sequence));
             std::fs::rename(&target, &place).map_err(CheckpointError::local("rename", &target))?;
-            places.iter().try_for_each(|(_, older)| remove(older))?;
+            for (_, older) in &places {
+                remove(older).map_err(CheckpointError::local("remove", older))?;
+            }
         }
         Ok(fetched)
     }
@@ -124,14 +126,5 @@ impl Prefetch {
             each(Renewed { partition, fetched, took: started.elapsed() });
         }
         Ok(())
-    }
-}
-
-fn remove(directory: &Path) -> Result<(), CheckpointError> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(CheckpointError::Local { action: "remove", path: directory.to_owned(), source: error })
-        }
-        _ => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ use chrono::Utc;
 
 use crate::checkpoint::{
     Background, CheckpointError, Facts, FetchHandle, Owned, Prefetch, Progress, RulesInForce, Search, Shelf, Taken,
-    Wanted,
+    Wanted, remove,
 };
 use crate::store::{RocksOptions, RocksStore, StoreError};
 use crate::task::world::{CheckpointFacts, Fetched, PartitionId, Stores};
@@ -275,13 +275,6 @@ fn is_blank(store: &Path) -> bool {
             _ => true,
         }
     })
-}
-
-fn remove(directory: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn failed(place: &Path, action: &'static str, error: &std::io::Error) -> StoreError {
