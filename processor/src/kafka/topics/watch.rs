@@ -11,7 +11,7 @@ use crate::kafka::settings::KafkaSettings;
 use crate::task::partitions_added;
 use crate::task::world::WorldError;
 
-/// Looks at the input topics and the journal.
+/// Looks at the input topics.
 pub struct Watch {
     client: BaseConsumer<QuietContext>,
     settings: KafkaSettings,
