@@ -370,6 +370,10 @@ impl Member<ConsumerGroupMetadata> for Group {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+
+    fn replaced(&mut self, message: &str) {
+        self.end(message.to_owned(), true);
+    }
 }
 
 impl std::fmt::Debug for Group {

@@ -85,7 +85,7 @@ impl<M: Maker> Publisher<M> {
     ///
     /// # Errors
     /// As [`crate::task::world::World::publish`] has them.
-    pub fn publish<G>(&mut self, group: &G, transaction: &Transaction) -> Result<Vec<Offset>, WorldError>
+    pub fn publish<G>(&mut self, group: &mut G, transaction: &Transaction) -> Result<Vec<Offset>, WorldError>
     where
         G: Member<<M::Producer as Producer>::Membership>,
     {
@@ -149,9 +149,9 @@ impl<M: Maker> Publisher<M> {
                 Ok(())
             }
             // The producer ends here; whoever publishes next finds none, and restores.
-            Err(Failure::Broken(WorldError::Unsettled(message)) | Failure::Moved(message)) => {
-                Err(WorldError::Transient(message))
-            }
+            Err(
+                Failure::Broken(WorldError::Unsettled(message)) | Failure::Moved(message) | Failure::Replaced(message),
+            ) => Err(WorldError::Transient(message)),
             Err(Failure::Broken(error)) => Err(error),
         }
     }
@@ -161,7 +161,7 @@ impl<M: Maker> Publisher<M> {
     fn try_generations<G>(
         &mut self,
         producer: &M::Producer,
-        group: &G,
+        group: &mut G,
         transaction: &Transaction,
     ) -> Result<Vec<Offset>, Ended>
     where
@@ -183,6 +183,12 @@ impl<M: Maker> Publisher<M> {
                     }
                     tracing::info!(generation, "the group moved on: the transaction is published again as its member");
                     group.await_generation(generation, GENERATION_PAUSE);
+                }
+                Err(Failure::Replaced(message)) => {
+                    // Not the end: nobody may be there, and the id is still ours. A successor that lives has it fenced.
+                    group.replaced(&message);
+                    attempt.abort().map_err(Ended::Broken)?;
+                    return Err(Ended::Sound(message));
                 }
             }
         }

@@ -138,7 +138,7 @@ impl<T: Stores> World for KafkaWorld<T> {
     }
 
     fn publish(&mut self, transaction: &Transaction) -> Result<Vec<Offset>, WorldError> {
-        let published = self.publisher.publish(&self.group, transaction);
+        let published = self.publisher.publish(&mut self.group, transaction);
         if published.is_err() {
             self.group.hold();
         }

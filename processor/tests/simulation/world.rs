@@ -230,6 +230,10 @@ impl Member<(Option<MemberId>, i32)> for SimGroup {
             self.sim.meanwhile(Some(self.me), 20);
         }
     }
+
+    fn replaced(&mut self, _: &str) {
+        self.client(|client| client.is_fenced = true);
+    }
 }
 
 impl World for SimWorld {
@@ -307,7 +311,7 @@ impl World for SimWorld {
             let record = JournalRecord::decode(payload).unwrap();
             println!("{partition}: number {}, {:?} to {:?}", record.sequence, record.steps, record.to);
         }
-        let published = self.publisher.publish(&self.group, transaction);
+        let published = self.publisher.publish(&mut self.group, transaction);
         match &published {
             Ok(_) => self.sim.count("transactions"),
             Err(error) => {
@@ -320,6 +324,9 @@ impl World for SimWorld {
     }
 
     fn fence(&mut self) -> Result<(), WorldError> {
+        if self.group.client(|client| client.is_fenced) {
+            return Err(WorldError::Transient("the client has ended".to_owned()));
+        }
         let group = &mut self.group;
         self.publisher.fence(&mut || group.serve())
     }

@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(1);
 pub(super) enum Failure {
     /// The group has another generation by now. The transaction can be aborted, and the producer is sound.
     Moved(String),
+    /// The group takes another client for the member that we are. The transaction can be aborted, and the producer is sound.
+    Replaced(String),
     /// The producer is of no more use.
     Broken(WorldError),
 }
@@ -108,7 +110,7 @@ impl<'a, P: Producer> Attempt<'a, P> {
             (Ok(()), None) => Ok(()),
             (Ok(()), Some(trouble)) => Err(WorldError::Unsettled(format!("a connection broke: {trouble}"))),
             (Err(Failure::Broken(error)), _) => Err(error),
-            (Err(Failure::Moved(message)), _) => Err(WorldError::Unsettled(message)),
+            (Err(Failure::Moved(message) | Failure::Replaced(message)), _) => Err(WorldError::Unsettled(message)),
         }
     }
 
@@ -217,6 +219,7 @@ impl<'a, P: Producer> Attempt<'a, P> {
         let what = format!("could not {action}: {error}");
         let Some(code) = error.code else { return self.unsettled(what) };
         match remedy(code) {
+            _ if code == RDKafkaErrorCode::FencedInstanceId && error.requires_abort => Failure::Replaced(what),
             Remedy::Somebody(advice) => Failure::Broken(WorldError::Fatal(format!("{what}: {advice}"))),
             // The broker fences a transaction that it has timed out just as one that another producer ended. Within
             // the timeout it can only be the latter.

@@ -80,6 +80,9 @@ pub trait Member<M> {
 
     /// Waits a while for our client to hear of another generation than this one.
     fn await_generation(&self, after: i32, patience: Duration);
+
+    /// The broker says that another client is this member now.
+    fn replaced(&mut self, message: &str);
 }
 
 /// A record and where it goes.
