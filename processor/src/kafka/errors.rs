@@ -111,6 +111,12 @@ pub(super) fn is_passing(code: Code) -> bool {
     leader_moves || is_transport(code) || is_missing(code)
 }
 
+/// Whether librdkafka, told this in place of records, has lost its place in the partition and reads it no further. That
+/// need not mean that records are gone: after a broker was lost it may look for what it has, itself, counted too far.
+pub(super) fn is_astray(code: Code) -> bool {
+    matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange)
+}
+
 /// As [`asking`], where there is a code and a text.
 pub(super) fn of_code(what: impl Display, code: Code, text: &str) -> WorldError {
     match remedy(code) {

@@ -153,7 +153,14 @@ impl Group {
         let partitions: Vec<_> = starts.iter().map(|(partition, _)| *partition).collect();
         // Else what runs would go on being fetched while it is sought.
         self.pause(&partitions)?;
-        self.seek(&starts)?;
+        if let Err(error) = self.seek(&starts) {
+            let what = format!("partitions of {} are not sought", self.topic);
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) {
+                // librdkafka has stopped to read one of them, for whatever reason, and does not begin again.
+                self.end(format!("{what}: {error}"), false);
+            }
+            return Err(WorldError::Transient(format!("{what}: {error}")));
+        }
         let list = self.list(&partitions);
         self.consumer().resume(&list).map_err(|error| errors::asking("partitions are not resumed", &error))?;
         self.check(&list, "resume")?;
@@ -255,10 +262,15 @@ impl Group {
     fn read(&mut self, max: usize, wait: Duration, each: &mut dyn FnMut(Arrival<'_>)) -> Result<(), WorldError> {
         self.client.fill(max, wait);
         let (mut failed, mut headers) = (None::<(PartitionId, RDKafkaErrorCode, String)>, Vec::new());
+        let mut strayed = None;
         while let Some(item) = self.client.peek() {
             // librdkafka may have skipped what it could not read.
             let is_behind_failure = failed.as_ref().is_some_and(|(partition, ..)| *partition == item.partition());
             match item {
+                // Also where nobody reads: it would never be read again.
+                Item::Failed { partition, code, message } if errors::is_astray(code) => {
+                    strayed = Some((partition, message));
+                }
                 _ if is_behind_failure || !self.assignment.runs(item.partition()) => {}
                 Item::Record(record) => {
                     self.assignment.advance(record.partition, record.offset + 1);
@@ -283,18 +295,27 @@ impl Group {
             }
             self.client.advance();
         }
+        if let Some((partition, message)) = strayed {
+            self.stray(partition, &message);
+            return Ok(());
+        }
         let Some((partition, code, message)) = failed else { return Ok(()) };
         self.hold();
         Err(errors::reading(&self.topic, partition, code, &message))
     }
 
-    fn seek(&self, starts: &[(PartitionId, Offset)]) -> Result<(), WorldError> {
+    /// librdkafka does not know any more where it is in a partition. What is to be read next is known from the journal, so
+    /// another client goes on there, unless it is really gone: that is found when the partition is started.
+    fn stray(&mut self, partition: PartitionId, message: &str) {
+        self.end(format!("reading partition {partition} of {}: {message}", self.topic), false);
+    }
+
+    fn seek(&self, starts: &[(PartitionId, Offset)]) -> Result<(), KafkaError> {
         let until = Instant::now() + self.request_timeout;
         loop {
             let mut list = TopicPartitionList::with_capacity(starts.len());
             for (partition, offset) in starts {
-                list.add_partition_offset(&self.topic, *partition, Position::Offset(*offset))
-                    .map_err(|error| WorldError::Fatal(format!("offset {offset} of partition {partition}: {error}")))?;
+                list.add_partition_offset(&self.topic, *partition, Position::Offset(*offset))?;
             }
             let sought = self.consumer().seek_partitions(list, self.request_timeout);
             let failed = match sought {
@@ -305,9 +326,7 @@ impl Group {
                 None => return Ok(()),
                 // A partition that has just been assigned may not be fetching yet.
                 Some(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-                Some(error) => {
-                    return Err(WorldError::Transient(format!("partitions of {} are not sought: {error}", self.topic)));
-                }
+                Some(error) => return Err(error),
             }
         }
     }

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset as Position, TopicPartitionList};
 use tocsin::kafka::KafkaSettings;
-use tocsin::task::world::{Offset, Source, World, WorldError};
+use tocsin::task::world::{Offset, Rebalance, Source, World, WorldError};
 
 use super::stage::{
     Asked as _, PATIENCE, Seen, Stage, admin, assert_fatal, shared, start_assigned, transaction, wait, write,
@@ -193,6 +193,48 @@ fn what_is_gone_is_named() {
     assert_fatal(world.start(&[(0, vec![11])]), &["gone.events", "holds offsets 6 to 10", "11 is to be read"]);
     assert_eq!(world.start_of(Source::first(0)).unwrap(), 6);
     world.start(&[(0, vec![6])]).unwrap();
+}
+
+/// A reader whose next record is gone is not told to die for it: its client may be wrong. Another one looks.
+#[test]
+fn a_reader_that_has_lost_its_place_gets_another_client() {
+    let Some(broker) = shared("a_reader_that_has_lost_its_place_gets_another_client") else { return };
+    let mut stage = Stage::new(&broker, "astray", 1);
+    // One record at a time, so that there is no record at hand for long.
+    for (name, value) in [("fetch.message.max.bytes", "1000"), ("queued.min.messages", "1")] {
+        stage.settings.properties.insert(name.to_owned(), value.to_owned());
+    }
+    let (upstream, topic) = (stage.upstream(None), stage.settings.events_topic.clone());
+    for number in 0..20 {
+        write(&upstream, &topic, 0, std::iter::once(format!("{number} {}", "x".repeat(5_000))));
+    }
+    let mut world = stage.world("a");
+    start_assigned(&mut world);
+    let mut seen = Seen::default();
+    seen.until(&mut world, |seen| seen.count(0) >= 1);
+    thread::sleep(Duration::from_secs(1));
+    delete_before(&stage.settings, &[(&topic, 15)]);
+    let until = Instant::now() + PATIENCE;
+    let lost = loop {
+        match seen.poll(&mut world, 1) {
+            Some(Rebalance::Revoked { partitions, lost: true }) => break partitions,
+            other => assert_eq!(other, None),
+        }
+        assert!(Instant::now() < until, "it goes on: {:?}", seen.records);
+    };
+    world.release(&lost).unwrap();
+    let next = seen.records[&0].last().unwrap() + 1;
+    assert!(next < 15, "it was too quick: {next}");
+    let told = loop {
+        match seen.poll(&mut world, 1) {
+            Some(Rebalance::Assigned(partitions)) if !partitions.is_empty() => break partitions,
+            other => assert!(Instant::now() < until, "no partition: {other:?}"),
+        }
+    };
+    assert_eq!(told, [0]);
+    assert_fatal(world.start(&[(0, vec![next])]), &["astray.events", "holds offsets 15 to 20", "to be read next"]);
+    world.start(&[(0, vec![15])]).unwrap();
+    seen.until(&mut world, |seen| seen.records[&0].ends_with(&[15, 16, 17, 18, 19]));
 }
 
 fn delete_before(settings: &KafkaSettings, offsets: &[(&str, Offset)]) {

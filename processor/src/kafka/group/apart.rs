@@ -178,7 +178,15 @@ impl Group {
             Ok(any) => return Ok(any),
             Err(failed) => failed,
         };
-        let error = errors::reading(name, partition, code, &message);
+        let error = match further {
+            None if errors::is_astray(code) => {
+                self.stray(partition, &message);
+                return Ok(false);
+            }
+            // It is assigned anew when the partition is started; that tells if anything is really gone.
+            Some(_) if errors::is_astray(code) => WorldError::Unsettled(format!("reading {name}: {message}")),
+            _ => errors::reading(name, partition, code, &message),
+        };
         self.hold();
         Err(error)
     }
