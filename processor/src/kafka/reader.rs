@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
-use super::edges::Edges;
+use super::edges::{self, Edges};
 use super::errors;
 use super::native::{BatchConsumer, Item, Record};
 use super::quiet::QuietContext;
@@ -186,7 +186,7 @@ impl Reader {
 
     /// The first offset of a partition, and its last stable one.
     pub fn stable_bounds(&self, topic: &str, partition: PartitionId) -> Result<(Offset, Offset), WorldError> {
-        let bounds = self.client.consumer().fetch_watermarks(topic, partition, self.settings.request_timeout);
+        let bounds = edges::watermarks(self.client.consumer(), topic, partition, self.settings.request_timeout);
         bounds
             .map_err(|error| errors::asking(format_args!("the stable end of partition {partition} of {topic}"), &error))
     }
