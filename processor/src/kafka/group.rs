@@ -9,6 +9,7 @@
 //! time. If that member ended in between, it comes back as a new one that owes nobody anything, and the partition would
 //! have no owner. So each member that is new joins a second time ([`Group::join_again`]).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
@@ -357,11 +358,11 @@ impl Group {
 }
 
 /// As whom the group's member publishes.
-impl Member<ConsumerGroupMetadata> for Group {
+impl Member<Arc<ConsumerGroupMetadata>> for Group {
     fn standing(
         &self,
         mut partitions: impl Iterator<Item = PartitionId>,
-    ) -> Result<(ConsumerGroupMetadata, i32), String> {
+    ) -> Result<(Arc<ConsumerGroupMetadata>, i32), String> {
         if self.has_ended() {
             return Err("the consumer has ended".to_owned());
         }
@@ -376,7 +377,7 @@ impl Member<ConsumerGroupMetadata> for Group {
             let after = self.client.membership();
             let lost = self.consumer().assignment_lost();
             match standing::objection(&self.member, &before, &after, lost) {
-                None => return Ok((metadata, before.generation)),
+                None => return Ok((Arc::new(metadata), before.generation)),
                 Some(found) => objection = found,
             }
         }

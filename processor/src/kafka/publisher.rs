@@ -11,6 +11,7 @@ use super::settings::KafkaSettings;
 use crate::task::world::{Offset, PartitionId, Transaction, WorldError};
 
 mod attempt;
+mod clerk;
 mod client;
 mod producer;
 mod reports;
@@ -63,7 +64,8 @@ impl<M: Maker> Publisher<M> {
         }
         let producer = self.maker.make(&self.settings)?;
         let started = producer.now().steady;
-        init_transactions(&producer, &self.settings, keep_alive)?;
+        let init = |patience| producer.init_transactions(patience);
+        init_transactions(init, || producer.now().steady, &self.settings, keep_alive)?;
         let took_ms = producer.now().steady.duration_since(started).as_millis() as u64;
         tracing::info!(transactional_id = self.settings.transactional_id, took_ms, "producer ready");
         self.producer = Some(producer);
@@ -208,16 +210,17 @@ impl<M: Maker> Publisher<M> {
 ///
 /// # Errors
 /// As [`Publisher::fence`].
-pub(super) fn init_transactions<P: Producer>(
-    producer: &P,
+pub(super) fn init_transactions(
+    init: impl Fn(Duration) -> Result<(), Trouble>,
+    now: impl Fn() -> Instant,
     settings: &KafkaSettings,
     keep_alive: &mut dyn FnMut() -> Result<(), WorldError>,
 ) -> Result<(), WorldError> {
-    let started = producer.now().steady;
+    let started = now();
     loop {
-        match producer.init_transactions(settings.request_timeout) {
+        match init(settings.request_timeout) {
             Ok(()) => return Ok(()),
-            Err(trouble) if may_retry(&trouble) && producer.now().steady.duration_since(started) < FENCE_PATIENCE => {
+            Err(trouble) if may_retry(&trouble) && now().duration_since(started) < FENCE_PATIENCE => {
                 tracing::info!(%trouble, "waiting for the transaction coordinator");
             }
             Err(trouble) => {

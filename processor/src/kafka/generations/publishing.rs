@@ -51,7 +51,8 @@ impl GenerationsWriter {
         settings.check()?;
         let making = settings.publisher_client().create_with_context(Reports::default());
         let producer: BaseProducer<Reports> = making.map_err(|error| errors::making("producer of rules", &error))?;
-        publisher::init_transactions(&producer, &settings, &mut || Ok(()))?;
+        let init = |patience| Ok(producer.init_transactions(patience)?);
+        publisher::init_transactions(init, Instant::now, &settings, &mut || Ok(()))?;
         let generations = GenerationsReader::new(&settings)?.read_all()?;
         Ok(Self { settings, producer, generations })
     }
