@@ -12,6 +12,7 @@ from .process import Failure
 
 SCRIPT = ROOT / "deploy/local/kafka"
 TIMEOUT_S = 60
+STARTS_WITHIN_S = 300
 
 
 class Broker:
@@ -22,7 +23,7 @@ class Broker:
         self.bootstrap = None
 
     def __enter__(self):
-        up = subprocess.run([SCRIPT, "up", "--dir", self.folder], capture_output=True, text=True)
+        up = subprocess.run([SCRIPT, "up", "--dir", self.folder, "--timeout", str(STARTS_WITHIN_S)], capture_output=True, text=True)
         if up.returncode:
             raise Failure(f"no broker: {up.stderr.strip()}")
         self.bootstrap = up.stdout.strip().removeprefix("bootstrap=")

@@ -21,23 +21,33 @@ pub struct Args {
     /// Events of each shipped pack; a fifth as many customers
     #[arg(long, default_value_t = 500_000)]
     pack_events: u64,
+
+    /// Only what has this in its name
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 /// A customer buys every third day, so with more customers the same happens to each, in a shorter time.
 pub fn measure(args: &Args, table: &mut Table) {
     for (customers, target) in [(10_000, 5_000_000), (1_000_000, 2_000_000)] {
+        let name = format!("one count rule, {customers} customers");
+        if !name.contains(&args.only) {
+            continue;
+        }
         let ready = Ready::new(COUNT);
         let events = Events::even(&ready, args.events, customers, 3 * DAY / customers as i64, |number| {
             let (units, cents) = (number * 7_919 % 211, number % 100);
             format!(r#""type":"purchase","amount":{units}.{cents:02},"currency":"EUR","status":"completed""#)
         });
         let figures = run(&ready, &events);
-        let name = format!("one count rule, {customers} customers");
         table.row(name, figures.into_iter().chain([("target", json!(target))]));
     }
     let (all, customers) = (args.pack_events, args.pack_events / 5);
     let load = Settings { events: all, customers, profiles: true, ..Settings::default() }.with_usual_planted();
     for (name, rules) in [("three rules of the peers", PEERS)].into_iter().chain(PACKS) {
+        if !name.contains(&args.only) {
+            continue;
+        }
         let ready = Ready::new(rules);
         let figures = run(&ready, &Events::generated(&load, &ready));
         table.row(format!("{name}, {customers} customers"), figures);

@@ -62,7 +62,7 @@ pub fn measure(args: &Args, table: &mut Table) -> anyhow::Result<()> {
             }
         }
     }
-    if args.wants("customers") {
+    if args.wants("customers beyond the cache") {
         more_customers(args, table)?;
     }
     Ok(())

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::customer::Item;
 use crate::event::Record;
 use crate::rule::{RuleSet, Span, Window};
@@ -21,7 +23,8 @@ pub struct Held(Option<Box<Values>>);
 struct Values {
     /// Number of the rule set's values.
     of: u64,
-    windows: Vec<Option<window::Held>>,
+    /// One of them takes no place of its own in memory.
+    windows: SmallVec<[Option<window::Held>; 1]>,
     /// Windows that begin with an item, by its opening.
     items: BTreeMap<(Millis, Box<str>), Vec<Option<window::Held>>>,
     openings: Vec<Option<Standing>>,
@@ -31,7 +34,7 @@ impl Held {
     /// Makes room for the values of a set that is known by this number; those of another are dropped.
     pub fn make_for(&mut self, of: u64, set: &RuleSet) {
         if self.of(of).is_none() {
-            let (windows, openings) = (vec![None; set.windows.len()], vec![None; set.openings.len()]);
+            let (windows, openings) = (smallvec![None; set.windows.len()], vec![None; set.openings.len()]);
             self.0 = Some(Box::new(Values { of, windows, items: BTreeMap::new(), openings }));
         }
     }
@@ -111,6 +114,12 @@ impl Held {
         let openings: usize = values.openings.iter().flatten().map(Standing::heap_bytes).sum();
         let items: usize = values.items.values().map(|windows| of(windows)).sum();
         size_of::<Values>() + of(&values.windows) + items + openings + size_of_val(&*values.openings)
+    }
+
+    /// Reads it, so that it is close to the processor.
+    #[must_use]
+    pub fn touch(&self) -> usize {
+        self.0.as_ref().map_or(0, |values| values.windows.len() + values.openings.len())
     }
 
     /// Lets go of the windows of items that are open no longer.

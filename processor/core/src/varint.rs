@@ -59,6 +59,28 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub fn unsigned(&mut self) -> Option<u64> {
+        let first = *self.bytes.first()?;
+        if first < 0x80 {
+            self.bytes = &self.bytes[1..];
+            return Some(u64::from(first));
+        }
+        // Eight bytes at once, if there are as many and the last one is among them: the sevens of bits move together in
+        // three steps (as in Protocol Buffers' and many other decoders).
+        if let Some(word) = self.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) {
+            let ends = !word & 0x8080_8080_8080_8080;
+            if ends != 0 {
+                let bits = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+                let bits = (bits & 0x007f_007f_007f_007f) | ((bits & 0x7f00_7f00_7f00_7f00) >> 1);
+                let bits = (bits & 0x0000_3fff_0000_3fff) | ((bits & 0x3fff_0000_3fff_0000) >> 2);
+                let bits = (bits & 0x0000_0000_0fff_ffff) | ((bits & 0x0fff_ffff_0000_0000) >> 4);
+                self.bytes = &self.bytes[ends.trailing_zeros() as usize / 8 + 1..];
+                return Some(bits);
+            }
+        }
+        self.unsigned_by_bytes()
+    }
+
+    fn unsigned_by_bytes(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

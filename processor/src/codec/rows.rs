@@ -272,8 +272,10 @@ fn try_read_head(bytes: &[u8]) -> Option<Head> {
         None
     } else {
         let key = (reader.signed()?, u32::try_from(reader.unsigned()?).ok()?);
-        // The tail has no row of its own yet.
-        Some(Chunk { changed: true, ..Chunk::unpack(key, reader.rest().to_vec())? })
+        let mut tail = Chunk::unpack(key, reader.rest().to_vec())?;
+        // It has no row of its own yet.
+        tail.changed = true;
+        Some(tail)
     };
     Some(Head { customer, has_attributes, sealed, tail })
 }

@@ -26,15 +26,18 @@ mod verdict;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 pub use change::Change;
 
 use crate::alert::{Details, Judged, Transition, Trigger};
 use crate::customer::{AlertState, AlertStates, Customer, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
-use crate::rule::{Items, Let, LetSource, Rule, RuleSet, Subject, Tracker};
+use crate::rule::{Items, Let, LetSource, Rule, RuleKey, RuleSet, Subject, Tracker};
 use crate::time::{DAY, Duration, Millis};
 use crate::tracker::Opening;
+use crate::value::OwnedValue;
 use crate::window;
 use life::Turn;
 use memory::Crowded;
@@ -116,6 +119,8 @@ pub struct Engine {
     /// By event type.
     concerned: Vec<Concerned>,
     every_rule: Vec<usize>,
+    /// Places of rules, by their keys.
+    by_key: Vec<(RuleKey, usize)>,
     /// For each rule and each of its values, whether its falling can make a level appear.
     may_raise: Vec<Vec<bool>>,
     /// The values of each rule that it needs to be at least something, with the most that they can become known.
@@ -131,6 +136,8 @@ impl Engine {
     #[must_use]
     pub fn new(set: Arc<RuleSet>, catalog: &Catalog, settings: Settings, detail: Detail) -> Self {
         let every_rule = (0..set.rules.len()).collect();
+        let mut by_key: Vec<_> = set.rules.iter().enumerate().map(|(place, rule)| (rule.key, place)).collect();
+        by_key.sort_unstable();
         let may_raise = set.rules.iter().map(|rule| lookahead::may_raise(&set, rule)).collect();
         let bounded = set.rules.iter().map(|rule| lookahead::is_bounded(&set, rule)).collect();
         let number = stable_hash(&format!("{:?} {:?}", set.windows, set.openings));
@@ -147,6 +154,7 @@ impl Engine {
             profile,
             concerned,
             every_rule,
+            by_key,
             may_raise,
             bounded,
             keeping,
@@ -283,12 +291,20 @@ impl Engine {
             }
             return;
         }
-        for (place, rule) in self.set.rules.iter().enumerate() {
-            if rules.contains(&place) {
-                self.judge((customer, customer_id), place, at, cause, out);
-            } else if is_due(customer, rule, at) {
-                self.judge((customer, customer_id), place, at, Cause::Due, out);
+        let mut places: SmallVec<[usize; 16]> = SmallVec::from_slice(rules);
+        let alerts = customer.alerts.iter().chain(customer.items.iter().map(|item| &item.alert));
+        for alert in alerts.filter(|alert| alert.due.is_some_and(|due| due <= at)) {
+            // A rule that is gone has no place.
+            if let Ok(found) = self.by_key.binary_search_by_key(&alert.rule, |(key, _)| *key)
+                && !places.contains(&self.by_key[found].1)
+            {
+                places.push(self.by_key[found].1);
             }
+        }
+        places.sort_unstable();
+        for place in places {
+            let cause = if rules.contains(&place) { cause } else { Cause::Due };
+            self.judge((customer, customer_id), place, at, cause, out);
         }
     }
 
@@ -379,9 +395,14 @@ impl Engine {
         let attributes = &customer.attributes;
         let trigger = trigger_of(customer, moment);
         let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
-        let most = |value: usize| match rule.lets[value].value {
-            LetSource::Window(window) if bounded[value] => {
+        let is_latest = customer.latest.is_none_or(|latest| latest <= moment.at);
+        let most = |value: usize| match (rule.lets[value].value, look.lets.get(value)) {
+            (LetSource::Window(window), Some(LetValue::Still(OwnedValue::Number(now)))) if bounded[value] => {
                 let window = &self.set.windows[window];
+                // What enters later has happened; so it is either the window that is behind, or we are.
+                if is_latest && window.ends_now() {
+                    return Some(*now);
+                }
                 Some(window::ever_counted(window, &customer.timeline, moment.at) as f64)
             }
             _ => None,
@@ -429,14 +450,6 @@ impl Engine {
 fn trigger_of<'c>(customer: &'c Customer, moment: Moment<'_>) -> Option<(Record<'c>, Millis)> {
     let anchor = moment.anchor?;
     Some((customer.timeline.find(anchor.at, anchor.event_id)?, anchor.at))
-}
-
-fn is_due(customer: &Customer, rule: &Rule, at: Millis) -> bool {
-    let is_due = |alert: &AlertState| alert.due.is_some_and(|due| due <= at);
-    match &rule.subject {
-        Subject::Item(_) => customer.items.iter().any(|item| item.alert.rule == rule.key && is_due(&item.alert)),
-        _ => alert_of(customer, rule).is_some_and(is_due),
-    }
 }
 
 fn alert_of<'a>(customer: &'a Customer, rule: &Rule) -> Option<&'a AlertState> {

@@ -148,10 +148,16 @@ fn field<'a>(selected: &Selected, record: Record<'a>) -> Option<FieldValue<'a>> 
 /// The tally at `at`, from the events alone.
 fn added_up(window: &Window, timeline: &Timeline, at: Millis, anchor: Option<Anchor<'_>>) -> Tally {
     let mut tally = Tally::new(window.aggregate);
-    for entry in reached(window, timeline, at, anchor) {
+    let mut add = |entry: Entry<'_>| {
         if let Some(value) = counted(window, entry) {
             tally.add(entry.occurred_at, value);
         }
+    };
+    if anchor.is_none() {
+        let (low, high) = bounds(window, at, None);
+        timeline.visit(low, high, add);
+    } else {
+        reached(window, timeline, at, anchor).for_each(&mut add);
     }
     tally
 }

@@ -17,7 +17,9 @@ use crate::value::OwnedValue;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tally {
     Count(u64),
-    Moments(Moments),
+    Sums(Sums),
+    /// Squares take room and time, and few windows ask for them.
+    Moments(Box<Moments>),
     /// Ten-thousandths.
     Ordered(Halves),
     Distinct(BTreeMap<Distinct, u64>),
@@ -26,11 +28,17 @@ pub enum Tally {
     Times(BTreeMap<Millis, u64>),
 }
 
-/// How many, their sum in ten-thousandths, and the sum of the squares of those.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Moments {
+/// How many, and their sum in ten-thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
     events: u64,
     sum: i128,
+}
+
+/// With the sum of the squares of ten-thousandths.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    sums: Sums,
     squares: U256,
 }
 
@@ -58,7 +66,8 @@ impl Tally {
     pub fn new(aggregate: Aggregate) -> Self {
         match aggregate {
             Aggregate::Count => Self::Count(0),
-            Aggregate::Sum | Aggregate::Avg | Aggregate::Stddev => Self::Moments(Moments::default()),
+            Aggregate::Sum | Aggregate::Avg => Self::Sums(Sums::default()),
+            Aggregate::Stddev => Self::Moments(Box::default()),
             Aggregate::Min | Aggregate::Max | Aggregate::Median => Self::Ordered(Halves::default()),
             Aggregate::Distinct => Self::Distinct(BTreeMap::new()),
             Aggregate::MedianGap => Self::Gaps(Gaps::default()),
@@ -72,7 +81,8 @@ impl Tally {
         /// Of a sorted map, key and value with their share of a node.
         const ENTRY: usize = 32;
         let entries = match self {
-            Self::Count(_) | Self::Moments(_) => 0,
+            Self::Count(_) | Self::Sums(_) => 0,
+            Self::Moments(_) => return size_of::<Moments>(),
             Self::Ordered(values) => values.len() as usize,
             Self::Distinct(values) => 2 * values.len(),
             // Times, and what is between them.
@@ -98,10 +108,14 @@ impl Tally {
                     values.add(units);
                 }
             }
+            Self::Sums(sums) => {
+                if let Some(units) = units(value) {
+                    sums.add(units);
+                }
+            }
             Self::Moments(moments) => {
                 if let Some(units) = units(value) {
-                    moments.events += 1;
-                    moments.sum += i128::from(units);
+                    moments.sums.add(units);
                     moments.squares += square(units);
                 }
             }
@@ -124,10 +138,14 @@ impl Tally {
                     values.remove(units);
                 }
             }
+            Self::Sums(sums) => {
+                if let Some(units) = units(value) {
+                    sums.remove(units);
+                }
+            }
             Self::Moments(moments) => {
                 if let Some(units) = units(value) {
-                    moments.events -= 1;
-                    moments.sum -= i128::from(units);
+                    moments.sums.remove(units);
                     moments.squares -= square(units);
                 }
             }
@@ -142,9 +160,9 @@ impl Tally {
         let number = match (self, aggregate) {
             (Self::Count(events), _) => Some(*events as f64),
             (Self::Distinct(values), _) => Some(values.len() as f64),
-            (Self::Moments(moments), Aggregate::Avg) => moments.mean(),
-            (Self::Moments(moments), Aggregate::Stddev) => moments.deviation(),
-            (Self::Moments(moments), _) => Some(ratio::nearest_signed(moments.sum, ONE as u128)),
+            (Self::Sums(sums), Aggregate::Avg) => sums.mean(),
+            (Self::Sums(sums), _) => Some(quotient(sums.sum, ONE)),
+            (Self::Moments(moments), _) => moments.deviation(),
             (Self::Ordered(values), Aggregate::Min) => values.least().map(|least| quotient(least.into(), ONE)),
             (Self::Ordered(values), Aggregate::Max) => values.greatest().map(|greatest| quotient(greatest.into(), ONE)),
             (Self::Ordered(values), _) => {
@@ -162,18 +180,31 @@ impl Tally {
     }
 }
 
-impl Moments {
+impl Sums {
+    fn add(&mut self, units: i64) {
+        self.events += 1;
+        self.sum += i128::from(units);
+    }
+
+    fn remove(&mut self, units: i64) {
+        self.events -= 1;
+        self.sum -= i128::from(units);
+    }
+
     fn mean(&self) -> Option<f64> {
         let events = u128::from(self.events);
         (events > 0).then(|| ratio::nearest_signed(self.sum, events * UNITS_PER_ONE as u128))
     }
+}
 
+impl Moments {
     /// Of a sample: the root of `(n * squares - sum^2) / (n * (n - 1))`, that quotient rounded once.
     fn deviation(&self) -> Option<f64> {
-        if self.events < 2 {
+        let Sums { events, sum } = self.sums;
+        if events < 2 {
             return None;
         }
-        let (n, sum) = (U256::new(self.events.into()), U256::new(self.sum.unsigned_abs()));
+        let (n, sum) = (U256::new(events.into()), U256::new(sum.unsigned_abs()));
         let one = U256::new(UNITS_PER_ONE as u128);
         Some(ratio::nearest(n * self.squares - sum * sum, n * (n - U256::ONE) * one * one).sqrt())
     }

@@ -51,8 +51,9 @@ impl RowChecker {
                 read_attributes(value).map(drop)
             }
             CHUNK => {
-                let chunk = read_chunk(key, value)?;
-                current.sealed.push(Chunk { bytes: Vec::new(), ..chunk });
+                let mut chunk = read_chunk(key, value)?;
+                chunk.bytes = Vec::new();
+                current.sealed.push(chunk);
                 Ok(())
             }
             _ => Err(DamagedRow { row: "customer" }),
