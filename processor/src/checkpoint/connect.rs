@@ -51,8 +51,15 @@ fn s3<'a>(url: &str, rest: &'a str) -> Result<(Arc<dyn ObjectStore>, &'a str), S
     drop(rustls::crypto::ring::default_provider().install_default());
     // Bodies have a time limit for each piece; one for the whole would end the reading of a large file.
     let timeout = AmazonS3ConfigKey::Client(ClientConfigKey::Timeout);
+    // A store that is slow to answer is not helped by being asked again from a further connection, and another, every few
+    // seconds. Who asks has a time limit of its own.
+    let connecting = AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout);
     let retries = RetryConfig { max_retries: 3, ..RetryConfig::default() };
-    let mut builder = AmazonS3Builder::from_env().with_url(url).with_config(timeout, "6h").with_retry(retries);
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(url)
+        .with_config(timeout, "6h")
+        .with_config(connecting, "60s")
+        .with_retry(retries);
     // A server of one's own may do without TLS; Amazon's never does.
     let endpoints = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
     let endpoint = endpoints.iter().find_map(|name| std::env::var(name).ok());

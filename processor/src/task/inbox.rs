@@ -69,6 +69,19 @@ impl Inbox {
         Some(self.show(self.arrivals.front()?.clone()))
     }
 
+    /// The partition of the first arrival, and the keys of the records from there on that are text: one for each arrival of
+    /// that partition until another's comes.
+    #[must_use]
+    pub fn run(&self) -> Option<(PartitionId, impl Iterator<Item = Option<&str>>)> {
+        let partition = self.arrivals.front()?.partition();
+        let same = self.arrivals.iter().take_while(move |held| held.partition() == partition);
+        let keys = same.map(|held| match held {
+            Held::Record { key: Some(key), .. } => std::str::from_utf8(&self.bytes[key.clone()]).ok(),
+            Held::Record { key: None, .. } | Held::End { .. } => None,
+        });
+        Some((partition, keys))
+    }
+
     fn show(&self, held: Held) -> Arrival<'_> {
         match held {
             Held::End { topic, partition, offset, is_all } => Arrival::End { topic, partition, offset, is_all },

@@ -158,6 +158,11 @@ impl<S: Store> Task<S> {
         Ok(())
     }
 
+    /// Has these customers close to the processor, as far as they are in memory.
+    pub(super) fn fetch<'a>(&'a self, customers: impl Iterator<Item = &'a str>) {
+        self.cache.warm(customers, Millis::MIN);
+    }
+
     /// The log has nothing between the last record and this offset but what is no event.
     pub(super) fn skip_to(&mut self, shared: &Shared, topic: TopicId, offset: Offset) {
         if let Some(next) = self.next.get_mut(topic) {

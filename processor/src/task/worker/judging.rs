@@ -10,6 +10,8 @@ use crate::task::idle::Clocks;
 use crate::task::partition_task::Audience;
 use crate::task::world::{Arrival, PartitionId, World, WorldError};
 
+/// Records whose customers are fetched from memory at a time, before they are judged.
+const FETCHED: usize = 64;
 /// Steps of one journal record, about: merging adds one with each change of the topic, and a record has a largest size.
 const STEPS_MAX: usize = 10_000;
 
@@ -19,8 +21,13 @@ impl<W: World> Worker<W> {
         let (now, steady) = (self.world.now(), self.world.steady());
         self.drain_all(now)?;
         let (started, waiting) = (Instant::now(), self.inbox.len());
+        let mut fetched = 0;
         while self.outbox.len() < self.shared.commit.max_batch {
+            if fetched == 0 {
+                fetched = self.fetch_customers();
+            }
             let Some(arrival) = self.inbox.pop() else { break };
+            fetched = fetched.saturating_sub(1);
             let source = arrival.source();
             let partition = source.partition;
             let Some(Running { task, lanes, .. }) = self.tasks.get_mut(&partition) else { continue };
@@ -43,6 +50,17 @@ impl<W: World> Worker<W> {
             self.shared.metrics.observe_batch(waiting - self.inbox.len(), started.elapsed());
         }
         Ok(())
+    }
+
+    /// Has the customers of the next records close to the processor; of how many arrivals. A record's key is its customer, and
+    /// where it is not, nothing comes of it.
+    fn fetch_customers(&self) -> usize {
+        let Some((partition, keys)) = self.inbox.run() else { return 0 };
+        let mut arrivals = 0;
+        if let Some(Running { task, .. }) = self.tasks.get(&partition) {
+            task.fetch(keys.take(FETCHED).inspect(|_| arrivals += 1).flatten());
+        }
+        arrivals
     }
 
     /// As [`Self::judge`], for several topics: of each partition the oldest record first.
