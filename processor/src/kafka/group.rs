@@ -159,6 +159,7 @@ impl Group {
             if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) {
                 // librdkafka has stopped to read one of them, for whatever reason, and does not begin again.
                 self.end(format!("{what}: {error}"), false);
+                return Err(WorldError::Unsettled(what));
             }
             return Err(WorldError::Transient(format!("{what}: {error}")));
         }

@@ -147,8 +147,9 @@ impl<T: Stores> World for KafkaWorld<T> {
 
     fn fence(&mut self) -> Result<(), WorldError> {
         if self.group.has_ended() {
-            // Another process may go by our name, and would be fenced.
-            return Err(WorldError::Transient("the group's client is made anew first".to_owned()));
+            // Another process may go by our name, and would be fenced. What is at hand is of before: only once it is dropped
+            // does the loop come to hear of that.
+            return Err(WorldError::Unsettled("the group's client has ended".to_owned()));
         }
         let group = &mut self.group;
         self.publisher.fence(&mut || group.keep_alive())

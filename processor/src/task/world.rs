@@ -264,7 +264,7 @@ pub trait World {
     /// Makes sure that no earlier instance's transaction is open, before a partition's journal is read.
     ///
     /// # Errors
-    /// [`WorldError::Transient`] or [`WorldError::Fatal`].
+    /// [`WorldError::Unsettled`] if all that was held is lost; [`WorldError::Transient`] or [`WorldError::Fatal`].
     fn fence(&mut self) -> Result<(), WorldError>;
 
     /// Whether the wall clock may be gone by, as far as the broker's shows; it may be asked for that by way of a partition of

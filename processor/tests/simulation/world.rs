@@ -325,7 +325,7 @@ impl World for SimWorld {
 
     fn fence(&mut self) -> Result<(), WorldError> {
         if self.group.client(|client| client.is_fenced) {
-            return Err(WorldError::Transient("the client has ended".to_owned()));
+            return Err(WorldError::Unsettled("the client has ended".to_owned()));
         }
         let group = &mut self.group;
         self.publisher.fence(&mut || group.serve())
