@@ -112,7 +112,7 @@ pub(super) fn is_passing(code: Code) -> bool {
 }
 
 /// Whether librdkafka, told this in place of records, has lost its place in the partition and reads it no further. That
-/// need not mean that records are gone: after a broker was lost it may look for what it has, itself, counted too far.
+/// need not mean that records are gone: it was seen after a broker was lost, with every record in the log.
 pub(super) fn is_astray(code: Code) -> bool {
     matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange)
 }
