@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tocsin_core::time::Millis;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::CheckpointError;
 use super::archive::Repository;
@@ -27,6 +27,9 @@ use crate::telemetry::{
     CheckpointSuperseded, CheckpointUploaded, Metrics,
 };
 
+/// Partitions whose checkpoints are fetched at a time; the others wait their turn. A member that takes over a hundred of them
+/// would else open hundreds of connections, and an object store that is slow to accept them only gets slower.
+const FETCHES_AT_ONCE: usize = 4;
 /// Tries of a fetch before whoever asked is told that the object store cannot be reached.
 const FETCH_TRIES: u32 = 3;
 
@@ -65,6 +68,7 @@ struct Inner {
     /// Directory of the upload that is under way.
     busy: Mutex<Option<PathBuf>>,
     known: Mutex<BTreeMap<i32, Arc<Mutex<KnownHashes>>>>,
+    fetches: Semaphore,
     woken: Notify,
     stop: watch::Sender<bool>,
 }
@@ -88,6 +92,7 @@ impl Background {
             queue: Mutex::default(),
             busy: Mutex::default(),
             known: Mutex::default(),
+            fetches: Semaphore::new(FETCHES_AT_ONCE),
             woken: Notify::new(),
             stop: watch::Sender::new(false),
         });
@@ -164,6 +169,7 @@ impl Background {
         let (inner, topic) = (self.inner.clone(), topic.to_owned());
         if let Some(runtime) = &*lock(&self.runtime) {
             runtime.spawn(async move {
+                let _turn = inner.fetches.acquire().await;
                 // If it cannot be had, the age counts from now, and uploads will tell what is wrong.
                 if let Ok(listing) = inner.repository.partition(partition).listing().await
                     && let Some(newest) = listing.newest()
@@ -289,7 +295,10 @@ impl Inner {
             Wanted::NewerThan { topic: None, .. } | Wanted::Exactly(_) => "",
         };
         for remaining in (0..FETCH_TRIES).rev() {
-            match fetch(&archive, search).await {
+            let turn = self.fetches.acquire().await;
+            let fetched = fetch(&archive, search).await;
+            drop(turn);
+            match fetched {
                 Ok(fetched) => {
                     self.tell(partition, &fetched, started.elapsed());
                     return Ok(fetched);

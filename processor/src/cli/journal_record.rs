@@ -150,6 +150,7 @@ mod tests {
         JournalRecord {
             application: "care".to_owned(),
             partition: 3,
+            partitions: 4,
             sequence: 7,
             from: Position { offsets: offsets(100), ..Position::default() },
             to: Position { offsets: offsets(250), watermark: Some(0), rules: 4, sweep: Some("c-9".to_owned()) },

@@ -14,13 +14,15 @@ use tocsin_core::event::stable_hash;
 use tocsin_core::time::Millis;
 
 /// CRC-64-AVRO of `journal.avsc`; a test computes it.
-pub const JOURNAL_FINGERPRINT: u64 = 0x28a8_28a0_76be_640e;
+pub const JOURNAL_FINGERPRINT: u64 = 0xc6b3_48ac_86d1_47e1;
 
 /// What one transaction did to one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalRecord {
     pub application: String,
     pub partition: i32,
+    /// Number of partitions that each input topic had.
+    pub partitions: i32,
     /// 1 for the first record of a partition, then one more each.
     pub sequence: i64,
     pub from: Position,
@@ -145,6 +147,7 @@ impl JournalRecord {
         put_header(out, JOURNAL_FINGERPRINT);
         put_text(out, &self.application);
         put_long(out, i64::from(self.partition));
+        put_long(out, i64::from(self.partitions));
         put_long(out, self.sequence);
         put_position(out, &self.from);
         put_position(out, &self.to);
@@ -234,6 +237,7 @@ fn read_record(reader: &mut Reader<'_>) -> Option<JournalRecord> {
     Some(JournalRecord {
         application: owned(reader)?,
         partition: reader.int()?,
+        partitions: reader.int()?,
         sequence: reader.long()?,
         from: read_position(reader)?,
         to: read_position(reader)?,

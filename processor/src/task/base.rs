@@ -3,13 +3,15 @@
 //! A store is of use if it is of this topic and stands at a record of this journal. Else it is set aside, never deleted, and
 //! the newest checkpoint takes its place, or the replay begins where the journal does.
 
+use std::cmp::Ordering;
+
 use tocsin_core::time::Millis;
 
-use super::Shared;
 use super::cache::Cache;
 use super::partition_task::Task;
 use super::restore::{self, Log};
 use super::world::{Fetched, Logged, Offset, PartitionId, Source, StoreOf, Stores, World, WorldError};
+use super::{Shared, partitions_added};
 use crate::codec::journal::{self, JournalRecord};
 use crate::codec::rows::Position;
 use crate::codec::schemas::{catalog_from_json, catalog_to_json, compatible};
@@ -164,7 +166,7 @@ fn beginning<W: World>(
     let log_starts = starts(world, shared, partition)?;
     let begins = match first.first() {
         Some(first) => {
-            let record = read(partition, first)?;
+            let record = read(shared, partition, first)?;
             if !is_of(&record.from, shared) {
                 return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
             }
@@ -182,9 +184,23 @@ fn beginning<W: World>(
             }
             begins
         }
-        None => log_starts,
+        None => {
+            look_beside(world, shared, partition)?;
+            log_starts
+        }
     };
     Ok(nothing_done(shared, &begins))
+}
+
+/// A partition that has no journal may be one that was added while nothing ran: the journal of the first one tells.
+fn look_beside<W: World>(world: &mut W, shared: &Shared, partition: PartitionId) -> Result<(), WorldError> {
+    const FIRST: PartitionId = 0;
+    if partition == FIRST {
+        return Ok(());
+    }
+    let bounds = world.journal_bounds(FIRST)?;
+    let found = world.journal(FIRST, bounds, 1)?;
+    found.first().map_or(Ok(()), |found| read(shared, FIRST, found).map(drop))
 }
 
 /// The position before the first journal record, with nothing of the input dealt with before these offsets.
@@ -220,7 +236,7 @@ fn objection<W: World>(
     if !position.inputs.iter().map(|(topic, _)| &**topic).eq(shared.topics.iter().map(String::as_str)) {
         // Is it the store that is another's, or are the topics not those that the application began with?
         let first = world.journal(partition, log.journal.clone(), 1)?;
-        let record = first.first().map(|first| read(partition, first)).transpose()?;
+        let record = first.first().map(|first| read(shared, partition, first)).transpose()?;
         if let Some(record) = record.filter(|record| !is_of(&record.from, shared)) {
             return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
         }
@@ -242,7 +258,7 @@ fn objection<W: World>(
     }
     // The record it was written behind if that is still there, else the first one that is.
     let records = world.journal(partition, offset.max(log.journal.start)..log.journal.end, 1)?;
-    let first = records.first().map(|first| read(partition, first)).transpose()?;
+    let first = records.first().map(|first| read(shared, partition, first)).transpose()?;
     match (&first, records.first().is_some_and(|first| first.offset == offset)) {
         (Some(record), true) if !is_at(record, shared, position) => {
             return unfit(format!("the journal record at offset {offset} is not the one it was written behind"));
@@ -326,12 +342,21 @@ fn first_gone<'a>(shared: &'a Shared, wanted: &[Offset], log_starts: &[Offset]) 
 }
 
 /// # Errors
-/// [`WorldError::Fatal`] if it is none that this version knows.
-pub fn read(partition: PartitionId, logged: &Logged) -> Result<JournalRecord, WorldError> {
-    JournalRecord::decode(&logged.payload).map_err(|error| {
+/// [`WorldError::Fatal`] if it is none that this version knows, or the input topics had another number of partitions.
+pub fn read(shared: &Shared, partition: PartitionId, logged: &Logged) -> Result<JournalRecord, WorldError> {
+    let record = JournalRecord::decode(&logged.payload).map_err(|error| {
         WorldError::Fatal(format!(
             "partition {partition}: the journal record at offset {} cannot be read: {error}",
             logged.offset
         ))
-    })
+    })?;
+    let (before, now) = (record.partitions, shared.partitions);
+    match before.cmp(&now) {
+        Ordering::Equal => Ok(record),
+        Ordering::Less => Err(WorldError::Fatal(partitions_added(shared.topic(), before, now))),
+        Ordering::Greater => Err(WorldError::Fatal(format!(
+            "partition {partition}: the journal is of input topics with {before} partitions, and they have {now}: they were \
+             made anew. Start on them with another `application` id"
+        ))),
+    }
 }

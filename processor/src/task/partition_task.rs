@@ -267,6 +267,7 @@ impl<S: Store> Task<S> {
         JournalRecord {
             application: shared.application.clone(),
             partition: self.partition,
+            partitions: shared.partitions,
             sequence: self.published.sequence + 1,
             from: self.published.place.clone(),
             to: self.place(shared),

@@ -54,7 +54,7 @@ pub fn record<W: World, S: Store>(
     logged: &Logged,
     done: &mut usize,
 ) -> Result<(), WorldError> {
-    let record = read(task.partition, logged)?;
+    let record = read(shared, task.partition, logged)?;
     let wrong = |what: String| {
         WorldError::Fatal(format!(
             "partition {}: the journal record at offset {}: {what}",

@@ -164,6 +164,22 @@ fn a_search_that_gets_no_answer_says_so() {
     assert!(uploader.metric("tocsin_checkpoint_failures_total{stage=\"fetch\"}") >= 6.0);
 }
 
+/// Whoever takes over many partitions at once.
+#[test]
+fn many_searches_take_turns() {
+    let uploader = Uploader::new(Duration::from_millis(100));
+    uploader.faulty.set(Fault::Hangs);
+    let mut handles: Vec<_> =
+        (0..20).map(|partition| uploader.background.fetch(partition, search(&uploader.stage))).collect();
+    let started = Instant::now();
+    while !handles.is_empty() {
+        handles.retain_mut(|handle| handle.poll().is_pending());
+        assert!(started.elapsed() < DEADLINE, "{} are left", handles.len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(uploader.faulty.most_hanging(), 4);
+}
+
 #[test]
 fn a_checkpoint_whose_files_are_gone_is_given_up() {
     let mut uploader = Uploader::new(Duration::from_secs(5));

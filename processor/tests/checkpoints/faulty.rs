@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -39,17 +40,48 @@ struct State {
     fault: Mutex<Fault>,
     changed: Notify,
     held: Notify,
+    /// Requests that hang now, and the most that ever did.
+    hanging: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A request that hangs.
+struct Hanging<'a>(&'a State);
+
+impl<'a> Hanging<'a> {
+    fn new(state: &'a State) -> Self {
+        let now = state.hanging.fetch_add(1, SeqCst) + 1;
+        state.most.fetch_max(now, SeqCst);
+        Self(state)
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.hanging.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Faulty {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        let state = State { fault: Mutex::new(Fault::None), changed: Notify::new(), held: Notify::new() };
+        let state = State {
+            fault: Mutex::new(Fault::None),
+            changed: Notify::new(),
+            held: Notify::new(),
+            hanging: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        };
         Self { inner, state: Arc::new(state) }
     }
 
     pub fn set(&self, fault: Fault) {
         *self.state.fault.lock().unwrap() = fault;
         self.state.changed.notify_waiters();
+    }
+
+    /// The most requests that have hung at a time.
+    pub fn most_hanging(&self) -> usize {
+        self.state.most.load(SeqCst)
     }
 
     /// Until something is held.
@@ -64,7 +96,10 @@ impl Faulty {
     async fn pass(&self) -> Result<()> {
         match self.fault() {
             Fault::Down => Err(object_store::Error::Generic { store: "faulty", source: "it is down".into() }),
-            Fault::Hangs => std::future::pending().await,
+            Fault::Hangs => {
+                let _hanging = Hanging::new(&self.state);
+                std::future::pending().await
+            }
             _ => Ok(()),
         }
     }

@@ -194,4 +194,17 @@ fn partitions_added_to_a_further_topic_stop_the_program() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("live-grown.events has 3, live-grown.answers has 4"), "{told}");
     assert!(started.elapsed() < PATIENCE);
+
+    // Nor if they are added everywhere while it is down: by then only the journal knows.
+    for topic in ["events", "answers", "journal"] {
+        let topic = stage.topic(topic);
+        let more = NewPartitions::new(&topic, 5);
+        let added = runtime.block_on(admin.create_partitions(&[more], &AdminOptions::new()));
+        assert!(added.unwrap().iter().all(Result::is_ok), "{topic}");
+    }
+    let mut run = tocsin();
+    run.arg("run").arg("--config").arg(app::config(&stage, &rules)).args(["--set", &format!("topics.events={topics}")]);
+    let (code, _, told) = ended(&mut run);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("partitions were added to the topic live-grown.events: it had 3, and has 5"), "{told}");
 }

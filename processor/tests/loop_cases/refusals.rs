@@ -74,6 +74,31 @@ fn a_record_that_is_missing_or_repeated_is_noticed() {
     }
 }
 
+/// The topics agree with each other, so only the journal knows: that of the partition, or, of one that has none, the first.
+#[test]
+fn partitions_that_were_added_while_nothing_ran_are_refused() {
+    for owned in [0, 1] {
+        let log = worked();
+        {
+            let mut log = log.lock().unwrap();
+            log.owners = [(owned, 0)].into();
+            log.input.entry(1).or_default();
+        }
+        let mut member = member(0, &log, &Disk::default(), &Options { partitions: 2, ..Options::default() });
+        let Some(WorldError::Fatal(message)) = (0..100).find_map(|_| member.round().err()) else {
+            panic!("not refused: {owned}")
+        };
+        assert!(message.contains("partitions were added to the topic events: it had 1, and has 2"), "{message}");
+    }
+    let log = worked();
+    change(&log, 0, |record| record.partitions = 3);
+    let message = objection(&log);
+    assert!(
+        message.contains("topics with 3 partitions, and they have 1") && message.contains("made anew"),
+        "{message}"
+    );
+}
+
 /// What the record does could be done; but it was done from somewhere else, or there was one before it.
 #[test]
 fn a_record_that_begins_elsewhere_or_has_another_number_is_refused() {

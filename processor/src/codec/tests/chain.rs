@@ -9,6 +9,7 @@ fn record(sequence: i64) -> JournalRecord {
     JournalRecord {
         application: "care".to_owned(),
         partition: 3,
+        partitions: 4,
         sequence,
         from: position(sequence),
         to: position(sequence + 1),

@@ -13,6 +13,7 @@ fn example() -> JournalRecord {
     JournalRecord {
         application: "tocsin".to_owned(),
         partition: 7,
+        partitions: 12,
         sequence: 42,
         from: position(100, None, None),
         to: position(205, Some(1_767_225_600_000), Some("c-9")),
