@@ -7,6 +7,10 @@ pub mod ready;
 
 use std::fmt::Write as _;
 
+/// That of the program `tocsin`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Event lines of `customers` customers, `events` in all, a minute apart: two interactions for each purchase, a complaint
 /// now and then.
 #[must_use]

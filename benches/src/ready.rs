@@ -6,8 +6,8 @@ use tocsin::codec::schemas::Schemas;
 use tocsin::rules::{self, Limits, Source};
 use tocsin::store::{MemoryStore, Store};
 use tocsin::task::cache::Cache;
-use tocsin_core::alert::Judged;
-use tocsin_core::engine::{Detail, Engine, Settings};
+use tocsin_core::alert::{Detail, Judged};
+use tocsin_core::engine::{Engine, Settings};
 use tocsin_core::event::Event;
 use tocsin_core::partition::{Drained, InForce, Origin, Partition, TimeSettings};
 use tocsin_core::rule::RuleSet;
@@ -49,7 +49,7 @@ impl Ready {
     #[must_use]
     pub fn engine(&self) -> Engine {
         let settings = Settings { history: self.history, ..Settings::default() };
-        Engine::new(self.set.clone(), self.schemas.catalog(), settings, Detail::TransitionsOnly)
+        Engine::new(self.set.clone(), self.schemas.catalog(), settings)
     }
 
     #[must_use]
@@ -70,7 +70,8 @@ pub struct Judge<S> {
 
 impl<S: Store> Judge<S> {
     pub fn new(ready: &Ready, cache: Cache<S>) -> Self {
-        let (partition, judged) = (Partition::default(), Judged::default());
+        let judged = Judged { detail: Detail::TransitionsOnly, ..Judged::default() };
+        let partition = Partition::default();
         Self { engine: ready.engine(), partition, cache, judged, transitions: 0 }
     }
 

@@ -8,8 +8,8 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tocsin_core::alert::{Judged, Severity, TransitionKind};
-use tocsin_core::engine::{Detail, Engine, Outcome, Settings as EngineSettings};
+use tocsin_core::alert::{Detail, Judged, Severity, TransitionKind};
+use tocsin_core::engine::{Engine, Outcome, Settings as EngineSettings};
 use tocsin_core::event::Event;
 use tocsin_core::partition::{Drained, InForce, Origin, Partition, Taken, TimeSettings};
 use tocsin_core::rule::RuleSet;
@@ -215,11 +215,11 @@ impl<'a, W: Write> Run<'a, W> {
         let detail = if settings.records { Detail::Full } else { Detail::TransitionsOnly };
         let partition = || (Partition::default(), Cache::new(MemoryStore::default(), usize::MAX, None));
         Self {
-            engine: Engine::new(rules, schemas.catalog(), settings.engine, detail),
+            engine: Engine::new(rules, schemas.catalog(), settings.engine),
             writer: AlertWriter::new(schemas),
             settings,
             partitions: (0..settings.partitions.max(1)).map(|_| partition()).collect(),
-            judged: Judged::default(),
+            judged: Judged { detail, ..Judged::default() },
             record: Vec::new(),
             output,
             summary: Summary::default(),

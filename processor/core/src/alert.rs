@@ -42,9 +42,19 @@ impl Severity {
     }
 }
 
+/// How much of a transition is wanted: working out the facts behind it costs more than finding it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    TransitionsOnly,
+    #[default]
+    Full,
+}
+
 /// What judging has brought, in its order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judged {
+    /// How much of each transition is wanted.
+    pub detail: Detail,
     pub transitions: Vec<Transition>,
     /// Rules of which an event has opened no item, because the customer holds as many as may be. Each once an event.
     pub refused: Vec<Arc<Rule>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::alert::{Judged, Severity, Transition};
 use crate::customer::Customer;
-use crate::engine::{Detail, Engine, Settings};
+use crate::engine::{Engine, Settings};
 use crate::event::{Catalog, Event, Record, RecordWriter, TypeId, stable_hash};
 use crate::expr::{Compare, Expr, Running};
 use crate::partition::{Drained, InForce, Origin, Partition, States, Swept, TimeSettings};
@@ -98,7 +98,7 @@ pub fn engine(rules: &[(&str, &str, Asks)]) -> Engine {
     for name in ["purchase", "complaint"] {
         catalog.add(name, vec![], false).unwrap();
     }
-    Engine::new(Arc::new(set), &catalog, Settings { history: HISTORY, ..Settings::default() }, Detail::Full)
+    Engine::new(Arc::new(set), &catalog, Settings { history: HISTORY, ..Settings::default() })
 }
 
 /// Customers and timers in memory, and what was asked of them.

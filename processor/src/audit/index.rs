@@ -1,10 +1,13 @@
-//! What was published, sorted by what it says it is, on disk where memory does not do.
+//! What was published, by what it says it is: in memory as long as there is room, and on disk what comes then.
 //!
-//! A row is all in its key: who it is, where it lies, what it holds in short. So rows are added without being looked for
+//! A row on disk is all in its key: who it is, where it lies, what it holds in short. So rows are added without being looked for
 //! first, and those of one key lie side by side, however many they are.
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
 use tocsin_core::time::Millis;
 
 use crate::codec::alert::AlertForm;
@@ -16,6 +19,11 @@ const BATCH: usize = 10_000;
 /// Rows read at a time.
 const PAGE: usize = 1_000;
 const COLUMN: Column = Column::Customers;
+/// Bytes that a record takes in memory, with its place in the table, about.
+pub const HELD_BYTES: usize = 2 * size_of::<(Key, Held)>();
+
+/// The records of a key. Nearly always there is one.
+type Held = SmallVec<[Entry; 1]>;
 
 /// What a published record says it is: of an alert its id and sequence, of a dead letter partition and offset of what it
 /// came from.
@@ -42,6 +50,12 @@ pub struct Entry {
 /// Published records that nothing has explained yet.
 #[derive(Debug)]
 pub struct Index<S> {
+    /// The first ones, in memory.
+    held: HashMap<Key, Held, FixedState>,
+    /// So many keys may be there.
+    room: usize,
+    /// Whether there are others, in the store.
+    is_spilled: bool,
     store: S,
     batch: Batch,
     rows: usize,
@@ -50,10 +64,18 @@ pub struct Index<S> {
 }
 
 impl<S: Store> Index<S> {
-    /// An index in a new store.
+    /// An index that holds so many keys in memory, and the rest in a new store.
     #[must_use]
-    pub fn new(store: S) -> Self {
-        Self { store, batch: Batch::default(), rows: 0, taken: HashSet::new() }
+    pub fn new(store: S, room: usize) -> Self {
+        Self {
+            held: HashMap::default(),
+            room,
+            is_spilled: false,
+            store,
+            batch: Batch::default(),
+            rows: 0,
+            taken: HashSet::new(),
+        }
     }
 
     /// Adds a record. All of them are to be added before the first is taken.
@@ -61,6 +83,11 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// If the store cannot be written.
     pub fn add(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        if self.held.len() < self.room {
+            self.held.entry(entry.key).or_default().push(*entry);
+            return Ok(());
+        }
+        self.is_spilled = true;
         self.batch.put(COLUMN, encode(entry), Vec::new());
         self.count()
     }
@@ -69,12 +96,12 @@ impl<S: Store> Index<S> {
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    pub fn take(&mut self, key: Key) -> Result<Vec<Entry>, StoreError> {
-        if !self.taken.insert(key) {
-            return Ok(Vec::new());
+    pub fn take(&mut self, key: Key) -> Result<Held, StoreError> {
+        let mut entries = self.held.remove(&key).unwrap_or_default();
+        if !self.is_spilled || !self.taken.insert(key) {
+            return Ok(entries);
         }
         let prefix = prefix(key);
-        let mut entries = Vec::new();
         let mut after = prefix.clone();
         loop {
             // Nearly always there is one.
@@ -112,6 +139,9 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// If the store cannot be read or written; what `each` says.
     pub fn rest<E: From<StoreError>>(&mut self, mut each: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
+        for entry in self.held.drain().flat_map(|(_, entries)| entries) {
+            self.batch.put(COLUMN, encode(&entry), Vec::new());
+        }
         self.flush()?;
         let mut after = Vec::new();
         loop {
@@ -203,31 +233,37 @@ mod tests {
 
     #[test]
     fn records_of_one_key_are_taken_together_and_once() {
-        let mut index = Index::new(MemoryStore::default());
+        for room in [0, 1, 2, 3, 100] {
+            records_of_one_key(room);
+        }
+    }
+
+    fn records_of_one_key(room: usize) {
+        let mut index = Index::new(MemoryStore::default(), room);
         let expected: Vec<_> = (0..7).map(|offset| entry(4, offset)).collect();
         for added in [entry(3, 0), entry(5, 9)].iter().chain(&expected) {
             index.add(added).unwrap();
         }
         index.flush().unwrap();
         let key = expected[0].key;
-        assert_eq!(index.take(key).unwrap(), expected);
-        assert_eq!(index.take(key).unwrap(), [], "before the batch is written");
+        assert_eq!(index.take(key).unwrap().to_vec(), expected, "{room}");
+        assert_eq!(index.take(key).unwrap().to_vec(), [], "before the batch is written");
         index.flush().unwrap();
-        assert_eq!(index.take(key).unwrap(), [], "and after");
-        assert_eq!(index.take(Key { sequence: 2, ..key }).unwrap(), []);
+        assert_eq!(index.take(key).unwrap().to_vec(), [], "and after");
+        assert_eq!(index.take(Key { sequence: 2, ..key }).unwrap().to_vec(), []);
         assert_eq!(rest(&mut index), [entry(3, 0), entry(5, 9)]);
     }
 
     #[test]
     fn many_records_go_through_several_batches() {
-        let mut index = Index::new(MemoryStore::default());
+        let mut index = Index::new(MemoryStore::default(), 7);
         let count = 2 * BATCH as u128 + 5;
         for id in 0..count {
             index.add(&entry(id, 0)).unwrap();
         }
         index.flush().unwrap();
         for id in (0..count).filter(|id| id % 3 > 0) {
-            assert_eq!(index.take(entry(id, 0).key).unwrap(), [entry(id, 0)]);
+            assert_eq!(index.take(entry(id, 0).key).unwrap().to_vec(), [entry(id, 0)]);
         }
         let expected: Vec<_> = (0..count).filter(|id| id % 3 == 0).map(|id| entry(id, 0)).collect();
         assert!(rest(&mut index) == expected);

@@ -6,7 +6,7 @@ use tocsin_core::time::Millis;
 
 use super::compare::{Kept, Leftover, Retained, leftover};
 use super::ends::{Ends, Output};
-use super::index::{Entry, Index, Key};
+use super::index::{Entry, HELD_BYTES, Index, Key};
 use super::logs::{Logs, Seen, Topic};
 use super::plan::{Known, Plan, Window};
 use super::report::{AlertName, Finding, PartitionReport, Problem, Report, Subject, instant};
@@ -150,7 +150,9 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         asked: &'a Asked,
         watch: Watch<'a>,
     ) -> Result<Self, AuditError> {
-        let (alerts, letters) = (Index::new(bases.scratch()?), Index::new(bases.scratch()?));
+        // An eighth of what the customers may take.
+        let room = shared.cached_bytes / 8 / HELD_BYTES;
+        let (alerts, letters) = (Index::new(bases.scratch()?, room), Index::new(bases.scratch()?, room / 8));
         let partition = |partition| PartitionReport { partition, ..PartitionReport::default() };
         let report = Report {
             application: shared.application.clone(),

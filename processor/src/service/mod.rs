@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tocsin_core::engine::{Detail, Engine};
+use tocsin_core::engine::Engine;
 use tocsin_core::partition::TimeSettings;
 
 use crate::codec::alert::AlertWriter;
@@ -273,7 +273,7 @@ impl Ground {
         let Plan { config, schemas, .. } = &self.plan;
         let metrics = &self.metrics;
         let settings = RuleMaker::new(config, schemas.clone()).settings();
-        let blank = Engine::new(Arc::default(), schemas.catalog(), settings, Detail::Full);
+        let blank = Engine::new(Arc::default(), schemas.catalog(), settings);
         let no_rules = Generation { number: NO_GENERATION, fingerprint: "".into(), document: "".into(), engine: blank };
         Shared {
             application: config.application.clone(),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
+use tocsin_core::engine::{Engine, Settings as EngineSettings};
 use tocsin_core::event::stable_hash;
 use tocsin_core::rule::RuleSet;
 
@@ -99,7 +99,7 @@ impl RuleMaker {
                 document.fingerprint
             ));
         }
-        let engine = Engine::new(Arc::new(set), self.schemas.catalog(), self.settings(), Detail::Full);
+        let engine = Engine::new(Arc::new(set), self.schemas.catalog(), self.settings());
         Ok(Generation { number: document.generation, fingerprint, document: text.clone(), engine })
     }
 

@@ -80,8 +80,8 @@ impl<S: Store> Task<S> {
     /// # Errors
     /// If the store cannot be read.
     pub fn sweep(&mut self, shared: &Shared, budget: usize, audience: &mut Audience<'_>) -> Result<Swept, StoreError> {
-        let rules = self.rules.in_force();
-        let swept = self.core.sweep(rules, &mut self.cache, budget, &mut self.judged)?;
+        let (rules, judged) = (self.rules.in_force(), audience.asks(&mut self.judged));
+        let swept = self.core.sweep(rules, &mut self.cache, budget, judged)?;
         self.hand_over(shared, audience);
         let judged = self.core.sweep.as_ref().and_then(|sweep| sweep.judged.clone());
         if swept == Swept::Done {
@@ -105,7 +105,8 @@ impl<S: Store> Task<S> {
             while self.sweep(shared, 1_000, audience)? == Swept::More {}
             return Ok(());
         };
-        self.core.sweep_through(self.rules.in_force(), &mut self.cache, customer, &mut self.judged)?;
+        let (rules, judged) = (self.rules.in_force(), audience.asks(&mut self.judged));
+        self.core.sweep_through(rules, &mut self.cache, customer, judged)?;
         self.hand_over(shared, audience);
         self.progress.swept(Some(customer.to_owned()));
         Ok(())

@@ -164,31 +164,23 @@ fn beginning<W: World>(
 ) -> Result<Position, WorldError> {
     let first = world.journal(partition, log.journal.clone(), 1)?;
     let log_starts = starts(world, shared, partition)?;
-    let begins = match first.first() {
-        Some(first) => {
-            let record = read(shared, partition, first)?;
-            if !is_of(&record.from, shared) {
-                return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
-            }
-            if record.sequence != 1 {
-                let what = format!(
-                    "its journal begins at record number {}: retention has taken those before",
-                    record.sequence
-                );
-                return Err(WorldError::Fatal(gap(partition, &what, &shared.topics.join(" and "))));
-            }
-            let begins: Vec<Offset> = record.from.offsets.iter().map(|offset| offset.next).collect();
-            if let Some((topic, begins, log_start)) = first_gone(shared, &begins, &log_starts) {
-                let what = format!("its events from offset {begins} to {log_start} are gone");
-                return Err(WorldError::Fatal(gap(partition, &what, topic)));
-            }
-            begins
-        }
-        None => {
-            look_beside(world, shared, partition)?;
-            log_starts
-        }
+    let Some(first) = first.first() else {
+        look_beside(world, shared, partition)?;
+        return Ok(nothing_done(shared, &log_starts));
     };
+    let record = read(shared, partition, first)?;
+    if !is_of(&record.from, shared) {
+        return Err(WorldError::Fatal(other_topics(partition, &record.from, shared)));
+    }
+    if record.sequence != 1 {
+        let what = format!("its journal begins at record number {}: retention has taken those before", record.sequence);
+        return Err(WorldError::Fatal(gap(partition, &what, &shared.topics.join(" and "))));
+    }
+    let begins: Vec<Offset> = record.from.offsets.iter().map(|offset| offset.next).collect();
+    if let Some((topic, begins, log_start)) = first_gone(shared, &begins, &log_starts) {
+        let what = format!("its events from offset {begins} to {log_start} are gone");
+        return Err(WorldError::Fatal(gap(partition, &what, topic)));
+    }
     Ok(nothing_done(shared, &begins))
 }
 

@@ -69,17 +69,20 @@ impl Inbox {
         Some(self.show(self.arrivals.front()?.clone()))
     }
 
-    /// The partition of the first arrival, and the keys of the records from there on that are text: one for each arrival of
-    /// that partition until another's comes.
+    /// The partition of the first arrival.
     #[must_use]
-    pub fn run(&self) -> Option<(PartitionId, impl Iterator<Item = Option<&str>>)> {
-        let partition = self.arrivals.front()?.partition();
-        let same = self.arrivals.iter().take_while(move |held| held.partition() == partition);
-        let keys = same.map(|held| match held {
+    pub fn partition(&self) -> Option<PartitionId> {
+        self.arrivals.front().map(Held::partition)
+    }
+
+    /// The keys, as far as they are text, of the arrivals until one of another partition comes; one for each.
+    pub fn keys(&self) -> impl Iterator<Item = Option<&str>> {
+        let partition = self.partition();
+        let same = self.arrivals.iter().take_while(move |held| Some(held.partition()) == partition);
+        same.map(|held| match held {
             Held::Record { key: Some(key), .. } => std::str::from_utf8(&self.bytes[key.clone()]).ok(),
             Held::Record { key: None, .. } | Held::End { .. } => None,
-        });
-        Some((partition, keys))
+        })
     }
 
     fn show(&self, held: Held) -> Arrival<'_> {

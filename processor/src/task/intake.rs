@@ -74,7 +74,7 @@ impl<S: Store> Task<S> {
         }
         let type_id = event.record.type_id();
         let behind = self.core.watermark.map_or(0, |watermark| watermark - event.occurred_at);
-        let (rules, judged) = (self.rules.in_force(), &mut self.judged);
+        let (rules, judged) = (self.rules.in_force(), audience.asks(&mut self.judged));
         let origin = Origin { input: record.topic, recorded_at: record.timestamp };
         let taken = self.core.take(rules, &shared.time, &mut self.cache, &event, origin, judged)?;
         if let Audience::Live { .. } = audience {

@@ -1,11 +1,12 @@
 //! One partition: its customers, its watermark, its place in the log.
 
-use tocsin_core::alert::{Judged, Transition};
+use tocsin_core::alert::{Detail, Judged, Transition};
 use tocsin_core::partition::{Drained, Partition};
 use tocsin_core::time::Millis;
 
 use super::adoption::Rules;
 use super::cache::{Cache, Written};
+use super::inbox::Inbox;
 use super::outbox::{Outbox, Progress};
 use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Source, Stores, TopicId};
 use super::{SEMANTICS_VERSION, Shared};
@@ -65,6 +66,17 @@ pub enum Audience<'a> {
     Replay,
     /// To somebody who compares it with what has been published.
     Audit(&'a mut Found),
+}
+
+impl Audience<'_> {
+    /// Where judging puts what it finds, in as much detail as this audience asks for.
+    pub(super) fn asks<'j>(&self, judged: &'j mut Judged) -> &'j mut Judged {
+        judged.detail = match self {
+            Self::Live { .. } | Self::Audit(_) => Detail::Full,
+            Self::Replay => Detail::TransitionsOnly,
+        };
+        judged
+    }
 }
 
 /// What judging has brought.
@@ -131,7 +143,8 @@ impl<S: Store> Task<S> {
         }
         self.progress.drained = true;
         let budget = DRAIN_BUDGET.min(shared.commit.max_batch);
-        let drained = self.core.drain(self.rules.in_force(), &mut self.cache, budget, &mut self.judged)?;
+        let judged = audience.asks(&mut self.judged);
+        let drained = self.core.drain(self.rules.in_force(), &mut self.cache, budget, judged)?;
         self.draining = drained == Drained::More;
         self.hand_over(shared, audience);
         Ok(drained)
@@ -148,7 +161,8 @@ impl<S: Store> Task<S> {
         audience: &mut Audience<'_>,
     ) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {
-            let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, &mut self.judged)?;
+            let judged = audience.asks(&mut self.judged);
+            let drained = self.core.drain(self.rules.in_force(), &mut self.cache, 1, judged)?;
             self.hand_over(shared, audience);
             if drained == Drained::Done {
                 self.draining = false;
@@ -158,9 +172,14 @@ impl<S: Store> Task<S> {
         Ok(())
     }
 
-    /// Has these customers close to the processor, as far as they are in memory.
-    pub(super) fn fetch<'a>(&'a self, customers: impl Iterator<Item = &'a str>) {
-        self.cache.warm(customers, Millis::MIN);
+    /// Has the customers of the next records, which are this partition's, close to the processor; of how many arrivals. A
+    /// record's key is its customer, and where it is not, nothing comes of it.
+    pub(super) fn fetch(&self, inbox: &Inbox) -> usize {
+        /// Records whose customers are fetched at a time.
+        const FETCHED: usize = 64;
+        let mut arrivals = 0;
+        self.cache.warm(inbox.keys().take(FETCHED).inspect(|_| arrivals += 1).flatten(), Millis::MIN);
+        arrivals
     }
 
     /// The log has nothing between the last record and this offset but what is no event.

@@ -81,6 +81,12 @@ impl<S: Store> Recount<S> {
         &self.task.next
     }
 
+    /// Whether memory asks for [`Self::write_back`].
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.task.cache.is_crowded()
+    }
+
     /// Writes changed customers to the store and lets go of those that memory has no room for. To be called now and then.
     ///
     /// # Errors

@@ -41,6 +41,9 @@ impl<W: World> Events for W {
     }
 }
 
+/// Records read before the first of them is judged, so that their customers are fetched from memory all at once.
+const READ_AHEAD: usize = 256;
+
 /// Repeats what a journal record tells. `done` counts its steps that are done; after an error that passes, the next call goes
 /// on from there.
 ///
@@ -180,11 +183,27 @@ fn run_fetched<S: Store>(
     audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
     let partition = task.partition;
-    let is_in = |lane: &Inbox| matches!(lane.peek(), Some(Arrival::Record(record)) if record.offset < to_offset);
-    while is_in(lane) {
-        let Some(Arrival::Record(record)) = lane.pop() else { break };
-        let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
-        taken.map_err(|source| WorldError::Store { partition, source })?;
+    judge(lane, shared, task, to_offset, audience).map_err(|source| WorldError::Store { partition, source })
+}
+
+/// Judges records up to this offset.
+fn judge<S: Store>(
+    records: &mut Inbox,
+    shared: &Shared,
+    task: &mut Task<S>,
+    to_offset: Offset,
+    audience: &mut Audience<'_>,
+) -> Result<(), StoreError> {
+    let is_in = |records: &Inbox| matches!(records.peek(), Some(Arrival::Record(record)) if record.offset < to_offset);
+    let mut fetched = 0;
+    while is_in(records) {
+        if fetched == 0 {
+            fetched = task.fetch(records);
+        }
+        fetched = fetched.saturating_sub(1);
+        let Some(Arrival::Record(record)) = records.pop() else { break };
+        drain_all(shared, task, audience)?;
+        task.take(shared, record, audience)?;
     }
     Ok(())
 }
@@ -230,17 +249,18 @@ fn run<E: Events, S: Store>(
     audience: &mut Audience<'_>,
 ) -> Result<(), WorldError> {
     let (partition, from) = (task.partition, task.next.first().copied().unwrap_or(to_offset));
-    let mut failed = None;
+    let (mut records, mut judged) = (Inbox::default(), Ok(()));
     events.again(Source::first(partition), from, to_offset, &mut |record| {
-        if failed.is_none() {
-            let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
-            failed = taken.err();
+        records.push(Arrival::Record(record));
+        if records.len() == READ_AHEAD && judged.is_ok() {
+            judged = judge(&mut records, shared, task, to_offset, audience);
+            records.forget(|_| true);
+            records.recycle();
         }
     })?;
-    if let Some(source) = failed {
-        return Err(WorldError::Store { partition, source });
-    }
-    Ok(())
+    judged
+        .and_then(|()| judge(&mut records, shared, task, to_offset, audience))
+        .map_err(|source| WorldError::Store { partition, source })
 }
 
 /// The rules topic must have what the journal adopts.

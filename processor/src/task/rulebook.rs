@@ -150,13 +150,13 @@ impl fmt::Debug for Rulebook {
 
 #[cfg(test)]
 mod tests {
-    use tocsin_core::engine::{Detail, Settings};
+    use tocsin_core::engine::Settings;
     use tocsin_core::event::Catalog;
 
     use super::*;
 
     fn generation(number: i64) -> Generation {
-        let engine = Engine::new(Arc::default(), &Catalog::default(), Settings::default(), Detail::Full);
+        let engine = Engine::new(Arc::default(), &Catalog::default(), Settings::default());
         Generation { number, fingerprint: format!("{number:016x}").into(), document: "{}".into(), engine }
     }
 

@@ -14,7 +14,7 @@ use tocsin::task::rulebook::{Generation, Rulebook};
 use tocsin::task::world::{Outgoing, PartitionId, WorldError};
 use tocsin::task::{CommitSettings, IdleSettings, Shared, Worker};
 use tocsin::telemetry::Metrics;
-use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
+use tocsin_core::engine::{Engine, Settings as EngineSettings};
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::rule::RuleSet;
 use tocsin_core::time::{HOUR, MINUTE, Millis, SECOND};
@@ -115,7 +115,7 @@ pub fn generation(number: i64, rules: Arc<RuleSet>) -> Generation {
         number,
         fingerprint: format!("{number:016x}").into(),
         document: "".into(),
-        engine: Engine::new(rules, schemas().catalog(), settings, Detail::Full),
+        engine: Engine::new(rules, schemas().catalog(), settings),
     }
 }
 

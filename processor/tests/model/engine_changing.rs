@@ -13,7 +13,7 @@ use tocsin::rules::{Limits, Source};
 use tocsin::store::MemoryStore;
 use tocsin::task::cache::Cache;
 use tocsin_core::alert::Judged;
-use tocsin_core::engine::{Change, Detail, Engine, Settings};
+use tocsin_core::engine::{Change, Engine, Settings};
 use tocsin_core::partition::{Drained, InForce, Origin, Partition, States, Swept, TimeSettings};
 use tocsin_core::time::Millis;
 
@@ -64,7 +64,7 @@ fn engine(yaml: &str, schemas: &Schemas, case: &Case) -> Engine {
     let rules = tocsin::rules::load(&[source], schemas.catalog(), &Limits { history, ..Limits::default() });
     let rules = rules.unwrap_or_else(|error| panic!("{error}"));
     let settings = Settings { history, max_open_items: case.settings.max_open_items };
-    Engine::new(Arc::new(rules.set), schemas.catalog(), settings, Detail::Full)
+    Engine::new(Arc::new(rules.set), schemas.catalog(), settings)
 }
 
 struct Run {

@@ -11,7 +11,7 @@ use tocsin::task::cache::CUSTOMER_BYTES;
 use tocsin::task::rulebook::{Generation, Rulebook};
 use tocsin::task::{CommitSettings, IdleSettings, Shared};
 use tocsin::telemetry::Metrics;
-use tocsin_core::engine::{Detail, Engine, Settings as EngineSettings};
+use tocsin_core::engine::{Engine, Settings as EngineSettings};
 use tocsin_core::partition::TimeSettings;
 use tocsin_core::time::{HOUR, MINUTE};
 
@@ -106,7 +106,7 @@ fn engine(text: &str) -> Engine {
     let limits = Limits { history: HISTORY, ..Limits::default() };
     let loaded =
         tocsin::rules::load(&[source], schemas().catalog(), &limits).unwrap_or_else(|problems| panic!("{problems}"));
-    Engine::new(Arc::new(loaded.set), schemas().catalog(), SETTINGS, Detail::Full)
+    Engine::new(Arc::new(loaded.set), schemas().catalog(), SETTINGS)
 }
 
 const HISTORY: i64 = 12 * HOUR;
@@ -122,7 +122,7 @@ pub fn schemas() -> Arc<Schemas> {
 pub fn no_rules() -> Arc<Generation> {
     static NONE: OnceLock<Arc<Generation>> = OnceLock::new();
     let make = || {
-        let engine = Engine::new(Arc::default(), schemas().catalog(), SETTINGS, Detail::Full);
+        let engine = Engine::new(Arc::default(), schemas().catalog(), SETTINGS);
         Arc::new(Generation { number: 0, fingerprint: "none".into(), document: "".into(), engine })
     };
     NONE.get_or_init(make).clone()

@@ -216,7 +216,7 @@ impl Engine {
         if let Some(turn) = life::end(before) {
             let moment = Moment::now(at);
             let look = self.look(rule, customer, moment);
-            out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+            self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
         }
         let fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
         let after = AlertState { fired, ..AlertState::new(rule.key) };

@@ -187,14 +187,7 @@ impl Engine {
             // Only a changed `after` takes an item back to before it begins.
             if let Some(turn) = life::end(item.alert) {
                 let look = self.look(rule, customer, moment);
-                out.transitions.push(self.item_transition(
-                    turn,
-                    rule,
-                    (customer, customer_id),
-                    &item.opening,
-                    &look.lets,
-                    moment,
-                ));
+                self.announce_item(turn, (rule, &item.opening), (customer, customer_id), &look.lets, moment, out);
                 item.alert.resolved_at = Some(now);
             }
             item.alert.phase = Phase::Inactive;
@@ -215,14 +208,7 @@ impl Engine {
         after.due = Some(next.map_or(runs_out, |next| next.min(runs_out)));
         item.alert = after;
         if let Some(turn) = turn {
-            out.transitions.push(self.item_transition(
-                turn,
-                rule,
-                (customer, customer_id),
-                &item.opening,
-                &look.lets,
-                moment,
-            ));
+            self.announce_item(turn, (rule, &item.opening), (customer, customer_id), &look.lets, moment, out);
         }
         item
     }
@@ -247,14 +233,7 @@ impl Engine {
         let Some(turn) = life::end_for(item.alert, reason) else { return };
         let moment = Moment { at: now, is_past: false, anchor: Some(anchor(&item.opening)) };
         let look = self.look(rule, customer, moment);
-        out.transitions.push(self.item_transition(
-            turn,
-            rule,
-            (customer, customer_id),
-            &item.opening,
-            &look.lets,
-            moment,
-        ));
+        self.announce_item(turn, (rule, &item.opening), (customer, customer_id), &look.lets, moment, out);
     }
 
     /// Judges an item as of the instant at which it runs out.
@@ -281,7 +260,7 @@ impl Engine {
         let look = self.look(rule, customer, moment);
         let Verdict::Level(severity) = look.verdict else { return };
         let turn = Turn::fired(at, ledger.fire(&opening.key, at), severity);
-        out.transitions.push(self.item_transition(turn, rule, (customer, customer_id), opening, &look.lets, moment));
+        self.announce_item(turn, (rule, opening), (customer, customer_id), &look.lets, moment, out);
     }
 
     /// Ends every item of a rule that is gone.

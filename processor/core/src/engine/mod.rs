@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 
 pub use change::Change;
 
-use crate::alert::{Details, Judged, Transition, Trigger};
+use crate::alert::{Detail, Details, Judged, Transition, Trigger};
 use crate::customer::{AlertState, AlertStates, Customer, Phase};
 use crate::event::{Catalog, Event, PROFILE, Record, TypeId, stable_hash};
 use crate::expr::{LetValue, Scope};
@@ -73,13 +73,6 @@ pub enum Outcome {
     TooOld,
 }
 
-/// How much of a transition is wanted: working out the facts behind it costs more than finding it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    TransitionsOnly,
-    Full,
-}
-
 /// Why a rule is judged.
 #[derive(Clone, Copy, Debug)]
 enum Cause<'e> {
@@ -114,7 +107,6 @@ struct Concerned {
 pub struct Engine {
     set: Arc<RuleSet>,
     settings: Settings,
-    detail: Detail,
     profile: TypeId,
     /// By event type.
     concerned: Vec<Concerned>,
@@ -134,7 +126,7 @@ pub struct Engine {
 
 impl Engine {
     #[must_use]
-    pub fn new(set: Arc<RuleSet>, catalog: &Catalog, settings: Settings, detail: Detail) -> Self {
+    pub fn new(set: Arc<RuleSet>, catalog: &Catalog, settings: Settings) -> Self {
         let every_rule = (0..set.rules.len()).collect();
         let mut by_key: Vec<_> = set.rules.iter().enumerate().map(|(place, rule)| (rule.key, place)).collect();
         by_key.sort_unstable();
@@ -150,7 +142,6 @@ impl Engine {
         let mut engine = Self {
             set,
             settings,
-            detail,
             profile,
             concerned,
             every_rule,
@@ -341,7 +332,7 @@ impl Engine {
         let (mut after, turn) = step(rule, before, look.verdict, at);
         after.due = self.next_due(place, customer, &look, &after, moment);
         if let Some(turn) = turn {
-            out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+            self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
         }
         if after != before {
             customer.changed = true;
@@ -410,16 +401,29 @@ impl Engine {
         lookahead::may_hold(rule, &scope, &most)
     }
 
-    fn item_transition(
+    fn announce_item(
+        &self,
+        turn: Turn,
+        (rule, opening): (&Arc<Rule>, &Opening),
+        of: (&Customer, &str),
+        lets: &[LetValue],
+        moment: Moment<'_>,
+        out: &mut Judged,
+    ) {
+        let transition = self.transition(turn, rule, of, lets, (moment, out.detail));
+        out.transitions.push(Transition { item: Some(opening.key.clone()), ..transition });
+    }
+
+    fn announce(
         &self,
         turn: Turn,
         rule: &Arc<Rule>,
         of: (&Customer, &str),
-        opening: &Opening,
         lets: &[LetValue],
         moment: Moment<'_>,
-    ) -> Transition {
-        Transition { item: Some(opening.key.clone()), ..self.transition(turn, rule, of, lets, moment) }
+        out: &mut Judged,
+    ) {
+        out.transitions.push(self.transition(turn, rule, of, lets, (moment, out.detail)));
     }
 
     fn transition(
@@ -428,9 +432,9 @@ impl Engine {
         rule: &Arc<Rule>,
         (customer, customer_id): (&Customer, &str),
         lets: &[LetValue],
-        moment: Moment<'_>,
+        (moment, detail): (Moment<'_>, Detail),
     ) -> Transition {
-        let details = (self.detail == Detail::Full).then(|| self.details(rule, customer, lets, moment));
+        let details = (detail == Detail::Full).then(|| self.details(rule, customer, lets, moment));
         Transition { details, ..turn.into_transition(rule.clone(), customer_id, moment.at) }
     }
 

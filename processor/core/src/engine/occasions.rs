@@ -49,7 +49,7 @@ impl Engine {
                 let refire = fired.map_or(0, |(_, refire)| refire + 1);
                 fired = Some((at, refire));
                 let turn = Turn::fired(at, refire, severity);
-                out.transitions.push(self.transition(turn, rule, (customer, customer_id), &look.lets, moment));
+                self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
             }
         }
         let due = next(at.saturating_add(1), &ledger.dates).map(|(instant, _)| instant);

@@ -10,8 +10,6 @@ use crate::task::idle::Clocks;
 use crate::task::partition_task::Audience;
 use crate::task::world::{Arrival, PartitionId, World, WorldError};
 
-/// Records whose customers are fetched from memory at a time, before they are judged.
-const FETCHED: usize = 64;
 /// Steps of one journal record, about: merging adds one with each change of the topic, and a record has a largest size.
 const STEPS_MAX: usize = 10_000;
 
@@ -24,7 +22,8 @@ impl<W: World> Worker<W> {
         let mut fetched = 0;
         while self.outbox.len() < self.shared.commit.max_batch {
             if fetched == 0 {
-                fetched = self.fetch_customers();
+                let task = self.inbox.partition().and_then(|partition| self.tasks.get(&partition));
+                fetched = task.map_or(0, |running| running.task.fetch(&self.inbox));
             }
             let Some(arrival) = self.inbox.pop() else { break };
             fetched = fetched.saturating_sub(1);
@@ -50,17 +49,6 @@ impl<W: World> Worker<W> {
             self.shared.metrics.observe_batch(waiting - self.inbox.len(), started.elapsed());
         }
         Ok(())
-    }
-
-    /// Has the customers of the next records close to the processor; of how many arrivals. A record's key is its customer, and
-    /// where it is not, nothing comes of it.
-    fn fetch_customers(&self) -> usize {
-        let Some((partition, keys)) = self.inbox.run() else { return 0 };
-        let mut arrivals = 0;
-        if let Some(Running { task, .. }) = self.tasks.get(&partition) {
-            task.fetch(keys.take(FETCHED).inspect(|_| arrivals += 1).flatten());
-        }
-        arrivals
     }
 
     /// As [`Self::judge`], for several topics: of each partition the oldest record first.
