@@ -59,17 +59,21 @@ impl StoreError {
     }
 }
 
-/// Changes that are written together or not at all. Their keys and values lie one behind the other in one piece of memory.
+/// Bytes of a batch that lie in one piece of memory: a batch may be large, and to let one piece grow is to hold it twice.
+const PIECE: usize = 1 << 20;
+
+/// Changes that are written together or not at all. Their keys and values lie one behind the other in a few pieces of memory.
 #[derive(Debug, Default)]
 pub struct Batch {
-    bytes: Vec<u8>,
+    pieces: Vec<Vec<u8>>,
     changes: Vec<Change>,
 }
 
-/// Lengths of a key and, unless it is deleted, of its value.
+/// The piece in which a key lies, its length, and unless it is deleted that of its value, which follows it.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     column: Column,
+    piece: usize,
     key: usize,
     value: Option<usize>,
 }
@@ -82,29 +86,46 @@ impl Batch {
     /// Puts the value that `write` appends.
     pub fn put_with(&mut self, column: Column, key: impl AsRef<[u8]>, write: impl FnOnce(&mut Vec<u8>)) {
         let key = key.as_ref();
-        self.bytes.extend_from_slice(key);
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        self.changes.push(Change { column, key: key.len(), value: Some(self.bytes.len() - start) });
+        let (piece, bytes) = self.piece();
+        bytes.extend_from_slice(key);
+        let start = bytes.len();
+        write(bytes);
+        let value = Some(bytes.len() - start);
+        self.changes.push(Change { column, piece, key: key.len(), value });
     }
 
     pub fn delete(&mut self, column: Column, key: impl AsRef<[u8]>) {
         let key = key.as_ref();
-        self.bytes.extend_from_slice(key);
-        self.changes.push(Change { column, key: key.len(), value: None });
+        let (piece, bytes) = self.piece();
+        bytes.extend_from_slice(key);
+        self.changes.push(Change { column, piece, key: key.len(), value: None });
+    }
+
+    /// The piece that the next change goes into.
+    fn piece(&mut self) -> (usize, &mut Vec<u8>) {
+        if self.pieces.last().is_none_or(|last| last.len() >= PIECE) {
+            // The first grows as it needs to: most batches are small.
+            let room = if self.pieces.is_empty() { 0 } else { PIECE + PIECE / 16 };
+            self.pieces.push(Vec::with_capacity(room));
+        }
+        let last = self.pieces.len() - 1;
+        (last, &mut self.pieces[last])
     }
 
     /// Bytes of keys and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.pieces.iter().map(Vec::len).sum()
     }
 
     /// The changes, in the order they were made: a key, and its value unless it is deleted.
     #[must_use]
     pub fn changes(&self) -> impl ExactSizeIterator<Item = (Column, &[u8], Option<&[u8]>)> {
-        let mut rest = self.bytes.as_slice();
+        let (mut place, mut rest) = (0, self.pieces.first().map_or(&[][..], Vec::as_slice));
         self.changes.iter().map(move |change| {
+            if change.piece != place {
+                (place, rest) = (change.piece, &self.pieces[change.piece]);
+            }
             let mut next = |length| {
                 let (bytes, behind) = rest.split_at(length);
                 rest = behind;
@@ -158,4 +179,37 @@ pub trait Store: std::fmt::Debug {
 
     /// Where it is, for messages.
     fn place(&self) -> &str;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_batch_is_in_pieces_and_reads_as_it_was_made() {
+        let key = |number: usize| format!("key-{number}");
+        let value = |number: usize| vec![number as u8; number % 5 * 300];
+        let mut batch = Batch::default();
+        for number in 0..10_000 {
+            match number % 3 {
+                0 => batch.delete(Column::Timers, key(number)),
+                _ => batch.put(Column::Customers, key(number), value(number)),
+            }
+        }
+        batch.put(Column::Meta, "large", vec![7; 3 * PIECE]);
+        batch.delete(Column::Meta, "after");
+        assert!(batch.pieces.len() > 3);
+        let changes: Vec<_> = batch.changes().collect();
+        let bytes: usize = changes.iter().map(|(_, key, value)| key.len() + value.map_or(0, <[u8]>::len)).sum();
+        assert_eq!(batch.bytes(), bytes);
+        assert_eq!(changes.len(), 10_002);
+        for (number, (column, found, stored)) in changes.iter().take(10_000).enumerate() {
+            let deleted = number % 3 == 0;
+            assert_eq!(*column, if deleted { Column::Timers } else { Column::Customers });
+            assert_eq!(*found, key(number).as_bytes());
+            assert_eq!(stored.map(<[u8]>::to_vec), (!deleted).then(|| value(number)));
+        }
+        assert_eq!(changes[10_000], (Column::Meta, &b"large"[..], Some(vec![7; 3 * PIECE].as_slice())));
+        assert_eq!(changes[10_001], (Column::Meta, &b"after"[..], None));
+    }
 }

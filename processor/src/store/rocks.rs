@@ -8,8 +8,8 @@ use std::path::Path;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBCompressionType, Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteBufferManager,
-    WriteOptions,
+    DBCompressionType, Direction, ErrorKind, FlushOptions, IteratorMode, Options, ReadOptions, WriteBatch,
+    WriteBufferManager, WriteOptions,
 };
 
 use super::{Batch, Between, Column, Each, Store, StoreError};
@@ -90,10 +90,16 @@ impl RocksOptions {
 pub type EachRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
 
 /// A database on disk.
-#[derive(Debug)]
 pub struct RocksStore {
     db: DB,
     place: String,
+    write_buffers: WriteBufferManager,
+}
+
+impl std::fmt::Debug for RocksStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksStore").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl RocksStore {
@@ -117,7 +123,7 @@ impl RocksStore {
         }
         let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), shared.column(column)));
         match DB::open_cf_descriptors(&shared.database(), path, columns) {
-            Ok(db) => Ok(Self { db, place }),
+            Ok(db) => Ok(Self { db, place, write_buffers: shared.write_buffers.clone() }),
             Err(error) => Err(classified(place, "open", error)),
         }
     }
@@ -157,6 +163,17 @@ impl RocksStore {
                 self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
             }
         }
+    }
+
+    /// Has this store's buffers written if those of all stores are over their bound: RocksDB begins to write them by itself, but
+    /// takes further batches meanwhile, and large ones come faster than it writes.
+    fn make_room(&self) -> Result<(), StoreError> {
+        if self.write_buffers.get_usage() <= self.write_buffers.get_buffer_size() {
+            return Ok(());
+        }
+        let families = Column::ALL.iter().map(|column| self.family(*column)).collect::<Result<Vec<_>, _>>()?;
+        let flushed = self.db.flush_cfs_opt(&families, &FlushOptions::default());
+        flushed.map_err(|error| self.classified("write its buffers", error))
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, StoreError> {
@@ -252,7 +269,8 @@ impl Store for RocksStore {
         drop(batch);
         let mut options = WriteOptions::default();
         options.set_sync(false);
-        self.db.write_opt(rows, &options).map_err(|error| self.classified("write", error))
+        self.db.write_opt(rows, &options).map_err(|error| self.classified("write", error))?;
+        self.make_room()
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

@@ -128,10 +128,11 @@ impl<S: Store> Cache<S> {
         while self.bytes > self.capacity && self.evict() {}
     }
 
-    /// Whether so much waits to be written that there is little room for the rest.
+    /// Whether so much waits to be written that it is time: it may not be let go of before, and while it is written it is in
+    /// memory three times, as customers, as rows, and as the store keeps them.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.touched_bytes > self.capacity - self.capacity / 4
+        self.touched_bytes > self.capacity / 2
     }
 
     /// Bytes of memory that the customers take, about.
