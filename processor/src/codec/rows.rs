@@ -20,136 +20,33 @@ use tocsin_core::attributes::{Attribute, Attributes};
 use tocsin_core::customer::{AlertState, Customer, Former, LastSeen, Phase, Silences};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
-use tocsin_core::partition::Sweep;
 use tocsin_core::rule::RuleKey;
 use tocsin_core::time::Millis;
-use tocsin_core::timeline::{Chunk, ChunkKey, Timeline};
+use tocsin_core::timeline::{Chunk, Timeline};
 use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
 
 mod check;
 mod items;
+mod keys;
+mod position;
 
 pub use check::RowChecker;
+use keys::read_chunk_key;
+pub use keys::{
+    attributes_key, chunk_key, chunk_keys, customer_end, head_key, read_customer_key, read_timer_key, timer_key,
+};
+pub use position::{CATALOG_KEY, POSITION_KEY, Position, read_position, write_position};
 
 const FORMAT: u8 = 2;
 /// Version of the shipped layout of event types; raised when one gains a field.
 const SCHEMA_VERSION: u64 = 1;
-/// Customers of the one tenant there is.
-const TENANT: u8 = 0;
-
-const HEAD: u8 = 0;
-const ATTRIBUTES: u8 = 1;
-const CHUNK: u8 = 2;
-
 /// A row that is not what this version, or any earlier one, wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {row} row is damaged or was written by a later version of tocsin")]
 pub struct DamagedRow {
     /// Which kind of row.
     pub row: &'static str,
-}
-
-/// Key of a customer's head.
-#[must_use]
-pub fn head_key(customer_id: &str) -> Vec<u8> {
-    customer_key(customer_id, HEAD)
-}
-
-/// Key of a customer's attributes.
-#[must_use]
-pub fn attributes_key(customer_id: &str) -> Vec<u8> {
-    customer_key(customer_id, ATTRIBUTES)
-}
-
-/// Key of a sealed chunk.
-#[must_use]
-pub fn chunk_key(customer_id: &str, (base, rank): ChunkKey) -> Vec<u8> {
-    let mut key = customer_key(customer_id, CHUNK);
-    key.extend_from_slice(&sortable(base));
-    key.extend_from_slice(&rank.to_be_bytes());
-    key
-}
-
-/// Keys before all of a customer's chunks, and behind them.
-#[must_use]
-pub fn chunk_keys(customer_id: &str) -> [Vec<u8>; 2] {
-    [CHUNK, CHUNK + 1].map(|kind| customer_key(customer_id, kind))
-}
-
-/// What is behind the customer's part of a chunk's key.
-fn read_chunk_key(rest: &[u8]) -> Option<ChunkKey> {
-    let (base, rank) = rest.split_at_checked(8)?;
-    Some((unsortable(base.try_into().ok()?), u32::from_be_bytes(rank.try_into().ok()?)))
-}
-
-/// The bytes of an instant that sort as it does.
-fn sortable(at: Millis) -> [u8; 8] {
-    (at as u64 ^ (1 << 63)).to_be_bytes()
-}
-
-fn unsortable(bytes: [u8; 8]) -> Millis {
-    (u64::from_be_bytes(bytes) ^ (1 << 63)) as Millis
-}
-
-fn customer_key(customer_id: &str, kind: u8) -> Vec<u8> {
-    let mut key = Vec::with_capacity(customer_id.len() + 8);
-    key.push(TENANT);
-    key.extend_from_slice(&(customer_id.len() as u16).to_be_bytes());
-    key.extend_from_slice(customer_id.as_bytes());
-    key.push(kind);
-    key
-}
-
-/// The customer whose head, attributes or chunk this is the key of, and whether it is the head's.
-///
-/// # Errors
-/// If the key is not a customer's.
-pub fn read_customer_key(key: &[u8]) -> Result<(&str, bool), DamagedRow> {
-    let mut reader = Reader::new(key);
-    let mut read = || {
-        reader.byte().filter(|tenant| *tenant == TENANT)?;
-        let length = usize::from(u16::from_be_bytes(reader.array()?));
-        let (customer_id, rest) = reader.rest().split_at_checked(length)?;
-        let is_head = match rest {
-            [HEAD] => true,
-            [ATTRIBUTES] => false,
-            [CHUNK, rest @ ..] => read_chunk_key(rest).map(|_| false)?,
-            _ => return None,
-        };
-        Some((std::str::from_utf8(customer_id).ok()?, is_head))
-    };
-    read().ok_or(DamagedRow { row: "customer" })
-}
-
-/// A key behind all of a customer's, and before the next customer's.
-#[must_use]
-pub fn customer_end(customer_id: &str) -> Vec<u8> {
-    customer_key(customer_id, u8::MAX)
-}
-
-/// Key of a timer.
-#[must_use]
-pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
-    let mut key = Vec::with_capacity(customer_id.len() + 9);
-    key.extend_from_slice(&sortable(at));
-    key.push(TENANT);
-    key.extend_from_slice(customer_id.as_bytes());
-    key
-}
-
-/// The timer behind a key.
-///
-/// # Errors
-/// If the key is not a timer's.
-pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
-    let mut reader = Reader::new(key);
-    let mut read = || {
-        let at = unsortable(reader.array()?);
-        reader.byte().filter(|tenant| *tenant == TENANT)?;
-        Some((at, std::str::from_utf8(reader.rest()).ok()?.into()))
-    };
-    read().ok_or(DamagedRow { row: "timer" })
 }
 
 const HAS_ATTRIBUTES: u8 = 1;
@@ -461,131 +358,6 @@ fn read_alert(reader: &mut Reader<'_>) -> Option<AlertState> {
         alert.fired = Some((reader.signed()?, u32::try_from(reader.unsigned()?).ok()?));
     }
     Some(alert)
-}
-
-/// How far a store has come: what its task does next starts here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Next offset of each input topic.
-    pub inputs: Vec<(Box<str>, i64)>,
-    pub watermark: Option<Millis>,
-    /// Those of the input topics, if there are several.
-    pub watermarks: Vec<Option<Millis>>,
-    /// The last timer taken: no timer at or before it is left.
-    pub drained: Option<(Millis, Box<str>)>,
-    /// Whether timers at or before the watermark are left to judge.
-    pub draining: bool,
-    /// Offset of the journal record that this includes; -1 before the first.
-    pub journal_offset: i64,
-    /// Its sequence number; 0 before the first.
-    pub journal_sequence: i64,
-    /// Generation of the rules in force; 0: none yet.
-    pub generation: i64,
-    /// The sweep that is under way.
-    pub sweep: Option<Sweep>,
-    /// See [`tocsin_core::partition::Partition::gates`].
-    pub gates: Vec<(RuleKey, Millis)>,
-    /// Fingerprint of the rules in force.
-    pub rules: Box<str>,
-    /// Hash of the context in force.
-    pub context: u64,
-}
-
-const HAS_SWEEP: u8 = 1;
-const HAS_GATES: u8 = 1 << 1;
-const HAS_WATERMARKS: u8 = 1 << 2;
-const POSITION_FLAGS: u8 = HAS_SWEEP | HAS_GATES | HAS_WATERMARKS;
-
-/// Key of the position's row.
-pub const POSITION_KEY: &[u8] = b"position";
-
-/// Key of the row that says under which event types the rows were written, as JSON.
-pub const CATALOG_KEY: &[u8] = b"catalog";
-
-/// The position's row.
-#[must_use]
-pub fn write_position(position: &Position) -> Vec<u8> {
-    let mut out = opened();
-    varint::put(&mut out, position.inputs.len() as u64);
-    for (topic, offset) in &position.inputs {
-        varint::put_bytes(&mut out, topic.as_bytes());
-        varint::put_signed(&mut out, *offset);
-    }
-    put_instant(&mut out, position.watermark);
-    put_instant(&mut out, position.drained.as_ref().map(|(at, _)| *at));
-    varint::put_bytes(&mut out, position.drained.as_ref().map_or("", |(_, id)| id).as_bytes());
-    out.push(u8::from(position.draining));
-    varint::put_signed(&mut out, position.journal_offset);
-    varint::put_signed(&mut out, position.journal_sequence);
-    varint::put_signed(&mut out, position.generation);
-    out.push(
-        flag(position.sweep.is_some(), HAS_SWEEP)
-            | flag(!position.gates.is_empty(), HAS_GATES)
-            | flag(!position.watermarks.is_empty(), HAS_WATERMARKS),
-    );
-    if let Some(sweep) = &position.sweep {
-        put_instant(&mut out, sweep.watermark);
-        varint::put_bytes(&mut out, sweep.judged.as_deref().unwrap_or_default().as_bytes());
-    }
-    if !position.gates.is_empty() {
-        varint::put(&mut out, position.gates.len() as u64);
-    }
-    for (rule, gate) in &position.gates {
-        out.extend_from_slice(&rule.0.to_le_bytes());
-        varint::put_signed(&mut out, *gate);
-    }
-    if !position.watermarks.is_empty() {
-        varint::put(&mut out, position.watermarks.len() as u64);
-    }
-    for watermark in &position.watermarks {
-        put_instant(&mut out, *watermark);
-    }
-    varint::put_bytes(&mut out, position.rules.as_bytes());
-    out.extend_from_slice(&position.context.to_le_bytes());
-    out
-}
-
-/// Reads what [`write_position`] wrote.
-///
-/// # Errors
-/// If the bytes are not a position.
-pub fn read_position(bytes: &[u8]) -> Result<Position, DamagedRow> {
-    try_read_position(bytes).ok_or(DamagedRow { row: "position" })
-}
-
-fn try_read_position(bytes: &[u8]) -> Option<Position> {
-    let mut reader = open(bytes)?;
-    let mut position = Position::default();
-    for _ in 0..reader.unsigned()? {
-        position.inputs.push((reader.text()?.into(), reader.signed()?));
-    }
-    position.watermark = read_instant(&mut reader)?;
-    let drained_at = read_instant(&mut reader)?;
-    let drained_id: Box<str> = reader.text()?.into();
-    position.drained = drained_at.map(|at| (at, drained_id));
-    position.draining = reader.byte()? != 0;
-    position.journal_offset = reader.signed()?;
-    position.journal_sequence = reader.signed()?;
-    position.generation = reader.signed()?;
-    let flags = reader.byte().filter(|flags| flags & !POSITION_FLAGS == 0)?;
-    if flags & HAS_SWEEP != 0 {
-        let watermark = read_instant(&mut reader)?;
-        let judged = Some(reader.text()?).filter(|judged| !judged.is_empty()).map(Into::into);
-        position.sweep = Some(Sweep { watermark, judged });
-    }
-    if flags & HAS_GATES != 0 {
-        for _ in 0..reader.unsigned()? {
-            position.gates.push((RuleKey(u32::from_le_bytes(reader.array()?)), reader.signed()?));
-        }
-    }
-    if flags & HAS_WATERMARKS != 0 {
-        for _ in 0..reader.unsigned()? {
-            position.watermarks.push(read_instant(&mut reader)?);
-        }
-    }
-    position.rules = reader.text()?.into();
-    position.context = u64::from_le_bytes(reader.array()?);
-    Some(position)
 }
 
 fn opened() -> Vec<u8> {

@@ -4,9 +4,10 @@ use tocsin_core::attributes::Attributes;
 use tocsin_core::timeline::Chunk;
 use tocsin_core::varint::Reader;
 
+use super::keys::{ATTRIBUTES, CHUNK, HEAD, TENANT};
 use super::{
-    ATTRIBUTES, CHUNK, DamagedRow, HEAD, Head, POSITION_KEY, Position, TENANT, assemble, read_attributes, read_chunk,
-    read_head, read_position, read_timer_key,
+    DamagedRow, Head, POSITION_KEY, Position, assemble, read_attributes, read_chunk, read_head, read_position,
+    read_timer_key,
 };
 
 /// Takes the rows of a store, column by column in the order of their keys.

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tocsin_core::customer::{Base, Firing, Former, Item, Ledger};
 use tocsin_core::event::RecordWriter;
+use tocsin_core::partition::Sweep;
 use tocsin_core::tracker::Opening;
 
 use super::*;
