@@ -52,7 +52,7 @@ pub struct Entry {
 pub struct Index<S> {
     /// The first ones, in memory.
     held: HashMap<Key, Held, FixedState>,
-    /// So many keys may be there.
+    /// So many more may come there.
     room: usize,
     /// Whether there are others, in the store.
     is_spilled: bool,
@@ -64,7 +64,7 @@ pub struct Index<S> {
 }
 
 impl<S: Store> Index<S> {
-    /// An index that holds so many keys in memory, and the rest in a new store.
+    /// An index that holds so many records in memory, and the rest in a new store.
     #[must_use]
     pub fn new(store: S, room: usize) -> Self {
         Self {
@@ -83,7 +83,8 @@ impl<S: Store> Index<S> {
     /// # Errors
     /// If the store cannot be written.
     pub fn add(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        if self.held.len() < self.room {
+        if self.room > 0 {
+            self.room -= 1;
             self.held.entry(entry.key).or_default().push(*entry);
             return Ok(());
         }
@@ -98,10 +99,11 @@ impl<S: Store> Index<S> {
     /// If the store cannot be read or written.
     pub fn take(&mut self, key: Key) -> Result<Held, StoreError> {
         let mut entries = self.held.remove(&key).unwrap_or_default();
-        if !self.is_spilled || !self.taken.insert(key) {
+        if !self.is_spilled || self.taken.contains(&key) {
             return Ok(entries);
         }
         let prefix = prefix(key);
+        let held = entries.len();
         let mut after = prefix.clone();
         loop {
             // Nearly always there is one.
@@ -116,6 +118,9 @@ impl<S: Store> Index<S> {
             if of_key < 2 {
                 break;
             }
+        }
+        if entries.len() > held {
+            self.taken.insert(key);
         }
         if self.rows >= BATCH {
             self.flush()?;

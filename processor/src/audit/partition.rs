@@ -21,8 +21,8 @@ use crate::task::outbox::{LETTER_OFFSET, LETTER_TOPIC};
 use crate::task::recount::{Recount, Recounted};
 use crate::task::world::{Offset, Outgoing, PartitionId, Source};
 
-/// Events between two writes of the scrap, where memory does not ask for them: timers stay in memory until they are written.
-const WRITE_EVERY: u64 = 1_000_000;
+/// Bytes of memory for customers, for each event between two writes of the scrap: timers stay in memory until they are written.
+const BYTES_FOR_EACH: usize = 1_024;
 
 /// A partition on its way.
 struct Walk<S> {
@@ -109,10 +109,11 @@ impl<L: Logs, B: Bases> Audit<'_, L, B> {
         let (first, _) = walk.committed.unwrap_or((record.committed_at, 0));
         walk.committed = Some((first, record.committed_at));
         walk.unwritten += events + recounted.transitions.len() as u64;
-        if walk.unwritten >= WRITE_EVERY || walk.recount.is_crowded() {
+        if walk.unwritten >= (self.shared.cached_bytes / BYTES_FOR_EACH) as u64 {
             walk.recount.write_back(self.shared)?;
             walk.unwritten = 0;
         }
+        walk.recount.make_room(self.shared)?;
         if judged {
             self.report.partitions[partition as usize].counts.journal_records += 1;
         }

@@ -254,6 +254,7 @@ impl<'a, L: Logs, B: Bases> Audit<'a, L, B> {
         let question = Question {
             application: &shared.application,
             partition,
+            partitions: shared.partitions,
             context: shared.context.hash(),
             span: self.span,
             longest_commit: self.asked.longest_commit,

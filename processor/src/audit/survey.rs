@@ -62,6 +62,8 @@ pub struct Survey {
 pub struct Question<'a> {
     pub application: &'a str,
     pub partition: i32,
+    /// Partitions of each input topic.
+    pub partitions: i32,
     /// [`crate::codec::journal::Context::hash`] of ours.
     pub context: u64,
     pub span: Span,
@@ -105,6 +107,12 @@ impl Survey {
     fn objection(&self, record: &JournalRecord, question: &Question<'_>) -> Option<String> {
         if record.application != question.application || record.partition != question.partition {
             return Some(format!("is of partition {} of the application {}", record.partition, record.application));
+        }
+        if record.partitions != question.partitions {
+            return Some(format!(
+                "was made when each input topic had {} partitions, and now it has {}: its keys lie elsewhere than their state",
+                record.partitions, question.partitions
+            ));
         }
         let last = self.last.as_ref()?;
         if record.sequence != last.sequence + 1 {

@@ -30,6 +30,8 @@ use crate::telemetry::{
 /// Partitions whose checkpoints are fetched at a time; the others wait their turn. A member that takes over a hundred of them
 /// would else open hundreds of connections, and an object store that is slow to accept them only gets slower.
 const FETCHES_AT_ONCE: usize = 4;
+/// Partitions of which the age of the newest checkpoint is asked at a time; nobody waits for that.
+const LOOKS_AT_ONCE: usize = 2;
 /// Tries of a fetch before whoever asked is told that the object store cannot be reached.
 const FETCH_TRIES: u32 = 3;
 
@@ -69,6 +71,7 @@ struct Inner {
     busy: Mutex<Option<PathBuf>>,
     known: Mutex<BTreeMap<i32, Arc<Mutex<KnownHashes>>>>,
     fetches: Semaphore,
+    looks: Semaphore,
     woken: Notify,
     stop: watch::Sender<bool>,
 }
@@ -93,6 +96,7 @@ impl Background {
             busy: Mutex::default(),
             known: Mutex::default(),
             fetches: Semaphore::new(FETCHES_AT_ONCE),
+            looks: Semaphore::new(LOOKS_AT_ONCE),
             woken: Notify::new(),
             stop: watch::Sender::new(false),
         });
@@ -169,7 +173,7 @@ impl Background {
         let (inner, topic) = (self.inner.clone(), topic.to_owned());
         if let Some(runtime) = &*lock(&self.runtime) {
             runtime.spawn(async move {
-                let _turn = inner.fetches.acquire().await;
+                let _turn = inner.looks.acquire().await;
                 // If it cannot be had, the age counts from now, and uploads will tell what is wrong.
                 if let Ok(listing) = inner.repository.partition(partition).listing().await
                     && let Some(newest) = listing.newest()

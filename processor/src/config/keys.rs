@@ -168,7 +168,7 @@ pub const KEYS: &[Key] = &[
     key(
         "commit.write_behind",
         Text("5s"),
-        "How often changed customers are written to the store, if they do not fill most of the cache before (duration).\n\
+        "How often changed customers are written to the store, if they do not fill half of the cache before (duration).\n\
          Fewer writes, but as much more to replay after a crash.",
     ),
     key(

@@ -14,6 +14,8 @@ use rocksdb::{
 
 use super::{Batch, Between, Column, Each, Store, StoreError};
 
+/// Buffers of a store that are worth a table.
+const LARGE_BUFFERS: u64 = 1 << 20;
 /// zstd's usual one.
 const ZSTD_LEVEL: i32 = 3;
 /// Of zstd, in each table of customers on the lowest level; trained on the rows in it.
@@ -165,15 +167,24 @@ impl RocksStore {
         }
     }
 
-    /// Has this store's buffers written if those of all stores are over their bound: RocksDB begins to write them by itself, but
-    /// takes further batches meanwhile, and large ones come faster than it writes.
+    /// Has this store's buffers written if they are large and those of all stores are over their bound: RocksDB begins to write
+    /// them by itself, but takes further batches meanwhile, and large ones come faster than it writes.
     fn make_room(&self) -> Result<(), StoreError> {
-        if self.write_buffers.get_usage() <= self.write_buffers.get_buffer_size() {
+        if self.write_buffers.get_usage() <= self.write_buffers.get_buffer_size() || self.buffered() < LARGE_BUFFERS {
             return Ok(());
         }
         let families = Column::ALL.iter().map(|column| self.family(*column)).collect::<Result<Vec<_>, _>>()?;
         let flushed = self.db.flush_cfs_opt(&families, &FlushOptions::default());
         flushed.map_err(|error| self.classified("write its buffers", error))
+    }
+
+    /// Bytes in this store's buffers.
+    fn buffered(&self) -> u64 {
+        let buffered = |column: Column| {
+            let family = self.family(column).ok()?;
+            self.db.property_int_value_cf(family, "rocksdb.cur-size-all-mem-tables").ok()?
+        };
+        Column::ALL.into_iter().filter_map(buffered).sum()
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, StoreError> {

@@ -184,13 +184,17 @@ fn beginning<W: World>(
     Ok(nothing_done(shared, &begins))
 }
 
-/// A partition that has no journal may be one that was added while nothing ran: the journal of the first one tells.
+/// A partition that has no journal may be one that was added while nothing ran: the journal of the first one tells. If there
+/// is a transaction under way, somebody has that partition, and has looked.
 fn look_beside<W: World>(world: &mut W, shared: &Shared, partition: PartitionId) -> Result<(), WorldError> {
     const FIRST: PartitionId = 0;
     if partition == FIRST {
         return Ok(());
     }
-    let bounds = world.journal_bounds(FIRST)?;
+    let bounds = match world.journal_bounds(FIRST) {
+        Err(WorldError::Pending(_)) => return Ok(()),
+        bounds => bounds?,
+    };
     let found = world.journal(FIRST, bounds, 1)?;
     found.first().map_or(Ok(()), |found| read(shared, FIRST, found).map(drop))
 }

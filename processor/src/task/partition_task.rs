@@ -17,6 +17,8 @@ use crate::partitioner::PartitionerSample;
 use crate::store::{Store, StoreError};
 use crate::telemetry::ItemRefused;
 
+/// Records whose customers are fetched from memory at a time.
+const FETCHED: usize = 64;
 /// Customers judged before the task looks whether it is time to publish, at most.
 const DRAIN_BUDGET: usize = 1_000;
 
@@ -172,13 +174,11 @@ impl<S: Store> Task<S> {
         Ok(())
     }
 
-    /// Has the customers of the next records, which are this partition's, close to the processor; of how many arrivals. A
-    /// record's key is its customer, and where it is not, nothing comes of it.
-    pub(super) fn fetch(&self, inbox: &Inbox) -> usize {
-        /// Records whose customers are fetched at a time.
-        const FETCHED: usize = 64;
+    /// Has the customers of the next records, which are this partition's, close to the processor, of at most so many; of how
+    /// many arrivals. A record's key is its customer, and where it is not, nothing comes of it.
+    pub(super) fn fetch(&self, inbox: &Inbox, most: usize) -> usize {
         let mut arrivals = 0;
-        self.cache.warm(inbox.keys().take(FETCHED).inspect(|_| arrivals += 1).flatten(), Millis::MIN);
+        self.cache.warm(inbox.keys().take(most.min(FETCHED)).inspect(|_| arrivals += 1).flatten(), Millis::MIN);
         arrivals
     }
 
@@ -323,6 +323,18 @@ impl<S: Store> Task<S> {
         let written = self.cache.write_back(&position)?;
         self.unwritten = false;
         Ok(Some(written))
+    }
+
+    /// Keeps within its memory in a long replay, at a moment when everything is published.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub(super) fn make_room(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        if self.cache.is_crowded() {
+            self.write_back(shared)?;
+        }
+        self.cache.next_round();
+        Ok(())
     }
 
     /// Where the task is, at a moment when everything is published.

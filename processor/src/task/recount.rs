@@ -81,13 +81,16 @@ impl<S: Store> Recount<S> {
         &self.task.next
     }
 
-    /// Whether memory asks for [`Self::write_back`].
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        self.task.cache.is_crowded()
+    /// Keeps within its memory.
+    ///
+    /// # Errors
+    /// [`WorldError::Store`].
+    pub fn make_room(&mut self, shared: &Shared) -> Result<(), WorldError> {
+        let partition = self.partition;
+        self.task.make_room(shared).map_err(|source| WorldError::Store { partition, source })
     }
 
-    /// Writes changed customers to the store and lets go of those that memory has no room for. To be called now and then.
+    /// Writes changed customers and timers to the store. To be called now and then.
     ///
     /// # Errors
     /// [`WorldError::Store`].

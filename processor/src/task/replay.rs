@@ -194,11 +194,19 @@ fn judge<S: Store>(
     to_offset: Offset,
     audience: &mut Audience<'_>,
 ) -> Result<(), StoreError> {
-    let is_in = |records: &Inbox| matches!(records.peek(), Some(Arrival::Record(record)) if record.offset < to_offset);
+    // Of the run, which of several topics is often short.
+    let left = |records: &Inbox| match records.peek() {
+        Some(Arrival::Record(record)) => usize::try_from(to_offset - record.offset).unwrap_or(0),
+        Some(Arrival::End { .. }) | None => 0,
+    };
     let mut fetched = 0;
-    while is_in(records) {
+    loop {
+        let left = left(records);
+        if left == 0 {
+            break;
+        }
         if fetched == 0 {
-            fetched = task.fetch(records);
+            fetched = task.fetch(records, left);
         }
         fetched = fetched.saturating_sub(1);
         let Some(Arrival::Record(record)) = records.pop() else { break };
@@ -251,8 +259,10 @@ fn run<E: Events, S: Store>(
     let (partition, from) = (task.partition, task.next.first().copied().unwrap_or(to_offset));
     let (mut records, mut judged) = (Inbox::default(), Ok(()));
     events.again(Source::first(partition), from, to_offset, &mut |record| {
-        records.push(Arrival::Record(record));
-        if records.len() == READ_AHEAD && judged.is_ok() {
+        if judged.is_ok() {
+            records.push(Arrival::Record(record));
+        }
+        if records.len() == READ_AHEAD {
             judged = judge(&mut records, shared, task, to_offset, audience);
             records.forget(|_| true);
             records.recycle();

@@ -152,6 +152,8 @@ impl<S: crate::store::Store> Replaying<S> {
         replay::record(world, shared, &mut self.task, record, &mut self.steps_done)?;
         self.records.pop_front();
         self.steps_done = 0;
+        let partition = self.task.partition;
+        self.task.make_room(shared).map_err(|source| WorldError::Store { partition, source })?;
         Ok(self.records.is_empty() && self.read >= self.log.journal.end)
     }
 

@@ -369,6 +369,7 @@ fn a_journal_that_does_not_agree_is_found() {
     });
     check_record(Problem::OutOfPlace, "written twice", |record| record.sequence -= 1);
     check_record(Problem::OutOfPlace, "missing", |record| record.sequence += 1);
+    check_record(Problem::OutOfPlace, "had 7 partitions", |record| record.partitions = 7);
     check_record(Problem::OutOfPlace, "begins at", |record| record.from.watermark = Some(7));
     check_record(Problem::OutOfPlace, "application other", |record| record.application = "other".into());
     let damage = |log: &SharedLog| log.lock().unwrap().journal.get_mut(&0).unwrap().push(b"nothing".to_vec());

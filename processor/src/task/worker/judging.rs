@@ -23,7 +23,7 @@ impl<W: World> Worker<W> {
         while self.outbox.len() < self.shared.commit.max_batch {
             if fetched == 0 {
                 let task = self.inbox.partition().and_then(|partition| self.tasks.get(&partition));
-                fetched = task.map_or(0, |running| running.task.fetch(&self.inbox));
+                fetched = task.map_or(0, |running| running.task.fetch(&self.inbox, usize::MAX));
             }
             let Some(arrival) = self.inbox.pop() else { break };
             fetched = fetched.saturating_sub(1);
