@@ -78,6 +78,8 @@ pub struct Shelf {
     pub kept: BTreeMap<PartitionId, MemoryStore>,
     /// What was set aside, and why.
     pub aside: Vec<(PartitionId, String)>,
+    /// Batches that were written.
+    pub writes: usize,
     open: BTreeSet<PartitionId>,
 }
 
@@ -250,6 +252,7 @@ impl Store for KeptStore {
     }
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.disk.lock().unwrap().writes += 1;
         self.with(|store| store.write(batch))
     }
 

@@ -10,8 +10,8 @@ use crate::memory_world::Disk;
 use crate::setup::{BASE, LATER, Options, event, journal, json, log_of, member, round};
 
 /// The next offset that the store knows of, after 20 customers came one after the other within the write-behind interval; and
-/// that of a member that has then restored them without a store, before any interval was over.
-fn written(cached_customers: usize) -> (i64, i64) {
+/// how often a member has written who restored them all without a store.
+fn written(cached_customers: usize) -> (i64, usize) {
     let purchase = |number: i64| {
         let customer = format!("c{number}");
         event(&customer, &json(&format!("e{number}"), "purchase", &customer, BASE + number * MINUTE, ""), LATER)
@@ -25,7 +25,8 @@ fn written(cached_customers: usize) -> (i64, i64) {
     let fresh = Disk::default();
     let mut second = self::member(0, &log, &fresh, &options);
     (0..60).for_each(|_| round(&mut second));
-    (next_offset(&disk), next_offset(&fresh))
+    let writes = fresh.lock().unwrap().writes;
+    (next_offset(&disk), writes)
 }
 
 fn next_offset(disk: &Disk) -> i64 {
@@ -38,8 +39,10 @@ fn next_offset(disk: &Disk) -> i64 {
 fn a_store_is_written_before_its_time_when_there_is_no_room_left() {
     assert_eq!(written(1_000), (0, 0));
     // Once half of the room is taken.
-    let (live, restored) = written(4);
-    assert!(live >= 16 && restored >= 16, "{live} and {restored}");
+    let (live, writes) = written(4);
+    assert!(live >= 16, "{live}");
+    // Not once at the end of the replay: that may be long.
+    assert!((5..=10).contains(&writes), "{writes}");
 }
 
 /// While other partitions are at work each round: a round takes a while, and a restore has many steps.
