@@ -22,6 +22,7 @@ mod partition;
 mod plan;
 mod report;
 mod run;
+mod seen;
 mod survey;
 
 use tocsin_core::time::Millis;

@@ -130,7 +130,7 @@ pub fn perform<E: Events, S: Store>(
             Step::Run { topic, to_offset } => {
                 let id = shared.topic_id(topic).ok_or_else(|| unknown_topic(task.partition, topic))?;
                 match lanes.get_mut(id) {
-                    Some(lane) => run_fetched(lane, shared, task, *to_offset, audience)?,
+                    Some(lane) => judge(lane, shared, task, *to_offset, audience)?,
                     None => run(events, shared, task, *to_offset, audience)?,
                 }
                 task.skip_to(shared, id, *to_offset);
@@ -175,17 +175,6 @@ fn fetch<E: Events, S: Store>(
     shared.topics.iter().zip(&task.next).enumerate().map(lane).collect()
 }
 
-fn run_fetched<S: Store>(
-    lane: &mut Inbox,
-    shared: &Shared,
-    task: &mut Task<S>,
-    to_offset: Offset,
-    audience: &mut Audience<'_>,
-) -> Result<(), WorldError> {
-    let partition = task.partition;
-    judge(lane, shared, task, to_offset, audience).map_err(|source| WorldError::Store { partition, source })
-}
-
 /// Judges records up to this offset.
 fn judge<S: Store>(
     records: &mut Inbox,
@@ -193,25 +182,22 @@ fn judge<S: Store>(
     task: &mut Task<S>,
     to_offset: Offset,
     audience: &mut Audience<'_>,
-) -> Result<(), StoreError> {
-    // Of the run, which of several topics is often short.
-    let left = |records: &Inbox| match records.peek() {
-        Some(Arrival::Record(record)) => usize::try_from(to_offset - record.offset).unwrap_or(0),
-        Some(Arrival::End { .. }) | None => 0,
+) -> Result<(), WorldError> {
+    let partition = task.partition;
+    let next = |records: &Inbox| match records.peek() {
+        Some(Arrival::Record(record)) if record.offset < to_offset => Some(record.offset),
+        _ => None,
     };
     let mut fetched = 0;
-    loop {
-        let left = left(records);
-        if left == 0 {
-            break;
-        }
+    while let Some(offset) = next(records) {
         if fetched == 0 {
-            fetched = task.fetch(records, left);
+            // Of several topics a run is often short.
+            fetched = task.fetch(records, usize::try_from(to_offset - offset).unwrap_or(usize::MAX));
         }
         fetched = fetched.saturating_sub(1);
         let Some(Arrival::Record(record)) = records.pop() else { break };
-        drain_all(shared, task, audience)?;
-        task.take(shared, record, audience)?;
+        let taken = drain_all(shared, task, audience).and_then(|()| task.take(shared, record, audience));
+        taken.map_err(|source| WorldError::Store { partition, source })?;
     }
     Ok(())
 }
@@ -268,9 +254,7 @@ fn run<E: Events, S: Store>(
             records.recycle();
         }
     })?;
-    judged
-        .and_then(|()| judge(&mut records, shared, task, to_offset, audience))
-        .map_err(|source| WorldError::Store { partition, source })
+    judged.and_then(|()| judge(&mut records, shared, task, to_offset, audience))
 }
 
 /// The rules topic must have what the journal adopts.
