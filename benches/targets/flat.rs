@@ -162,7 +162,7 @@ impl One {
 
     fn apply(&mut self, event: &Event<'_>, back: Millis) {
         let event = Event { occurred_at: event.occurred_at - back, ..*event };
-        let watermark = self.customer.latest.map(|latest| latest - MINUTE);
+        let watermark = self.customer.latest.get().map(|latest| latest - MINUTE);
         self.engine.apply(&mut self.customer, &event, watermark, &mut self.judged);
     }
 

@@ -1,5 +1,7 @@
 //! A customer's attributes: for each, the value in the latest `profile` event that carries it. Kept for good.
 
+use thin_vec::ThinVec;
+
 use crate::event::{FieldName, Record};
 use crate::expr::AttributeRef;
 use crate::time::Millis;
@@ -16,7 +18,7 @@ pub struct Attribute {
 /// All attributes of a customer, in the order in which they first came.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attributes {
-    held: Vec<Attribute>,
+    held: ThinVec<Attribute>,
 }
 
 impl Attributes {
@@ -51,6 +53,12 @@ impl Attributes {
             }
         }
         changed
+    }
+
+    /// Where they lie, to be fetched.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const Attribute {
+        self.held.as_ptr()
     }
 
     /// How many are known.

@@ -1,13 +1,16 @@
 //! All that is known of one customer.
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::alert::Episode;
 use crate::attributes::{Attribute, Attributes};
 use crate::calendar::Day;
+use crate::fetch::{fetch, fetch_line};
 use crate::held::Held;
 use crate::rule::RuleKey;
-use crate::time::Millis;
+use crate::time::{MaybeMillis, Millis};
 use crate::timeline::Timeline;
 use crate::tracker::Opening;
 
@@ -18,13 +21,14 @@ pub type AlertStates = SmallVec<[AlertState; 1]>;
 
 /// A customer's state: what happened, what is known, where each alert stands, and when to look again.
 ///
-/// All fields are stored but `held`, which is derived, and the last two.
+/// All fields are stored but `held`, which is derived, and the last two. To bring a customer from memory costs more than to judge
+/// it, so what few customers have takes a pointer here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Customer {
     /// Time of the customer's latest event.
-    pub latest: Option<Millis>,
+    pub latest: MaybeMillis,
     /// Time of the customer's first event of any type.
-    pub first_seen: Option<Millis>,
+    pub first_seen: MaybeMillis,
     pub attributes: Attributes,
     pub timeline: Timeline,
     /// For each silence the rules ask for, the latest event it counts from, in the order of their arrival. Never forgotten.
@@ -32,15 +36,15 @@ pub struct Customer {
     /// Where the rules stand; one that is inactive and waits for nothing is left out. By `rule`.
     pub alerts: AlertStates,
     /// The open items, by rule, then by opening.
-    pub items: Vec<Item>,
+    pub items: ThinVec<Item>,
     /// What else rules with a `trigger` or a `date` remember. By `rule`.
-    pub ledgers: Vec<Ledger>,
+    pub ledgers: ThinVec<Ledger>,
     /// For each tracker what was open before the earliest event that is held, and kept others from opening.
-    pub bases: Vec<Base>,
+    pub bases: ThinVec<Base>,
     /// What an instant in the past may ask for and the events that are held do not tell any more.
     pub former: Option<Box<Former>>,
     /// When the earliest timer of this customer in the store goes off, at or before [`Customer::due`].
-    pub armed: Option<Millis>,
+    pub armed: MaybeMillis,
     /// The rule generation it was last judged under, as far as a sweep has to know: see [`crate::partition`].
     pub generation: i64,
     /// What values are moved on from; nothing for a small customer.
@@ -113,7 +117,7 @@ pub struct LastSeen {
     /// [`crate::rule::Silence::key`]
     pub key: u64,
     pub at: Millis,
-    pub event_id: String,
+    pub event_id: CompactString,
 }
 
 /// Where one rule stands with one customer.
@@ -122,11 +126,46 @@ pub struct AlertState {
     pub rule: RuleKey,
     pub phase: Phase,
     /// The next instant at which the outcome can change with no event arriving.
-    pub due: Option<Millis>,
+    pub due: MaybeMillis,
     /// When the latest episode resolved; what a cooldown counts from.
-    pub resolved_at: Option<Millis>,
-    /// When the latest episode fired, and its [`Episode::refire`].
-    pub fired: Option<(Millis, u32)>,
+    pub resolved_at: MaybeMillis,
+    /// When the latest episode fired.
+    pub fired: Fired,
+}
+
+/// When an alert fired last, if it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
+pub struct Fired {
+    at: MaybeMillis,
+    refire: u32,
+}
+
+impl Fired {
+    /// `refire` is [`Episode::refire`].
+    #[must_use]
+    pub fn at(at: Millis, refire: u32) -> Self {
+        Self { at: at.into(), refire }
+    }
+
+    /// When, and [`Episode::refire`].
+    #[must_use]
+    pub fn get(self) -> Option<(Millis, u32)> {
+        let Self { at, refire } = self;
+        at.get().map(|at| (at, refire))
+    }
+
+    /// How often it has fired at this very instant.
+    #[must_use]
+    pub fn times_at(self, at: Millis) -> u32 {
+        self.only_at(at).get().map_or(0, |(_, refire)| refire + 1)
+    }
+
+    /// The same if it was at this instant, and never otherwise.
+    #[must_use]
+    pub fn only_at(self, at: Millis) -> Self {
+        if self.get().is_some_and(|(fired_at, _)| fired_at == at) { self } else { Self::default() }
+    }
 }
 
 /// The life of an alert: inactive, pending (a level holds, but not long enough), firing.
@@ -140,14 +179,15 @@ pub enum Phase {
     /// `over_since`: no level holds, and `resolve_when` does, since then (the contract's t1).
     Firing {
         episode: Episode,
-        over_since: Option<Millis>,
+        over_since: MaybeMillis,
     },
 }
 
 impl AlertState {
     #[must_use]
     pub fn new(rule: RuleKey) -> Self {
-        Self { rule, phase: Phase::Inactive, due: None, resolved_at: None, fired: None }
+        let (due, resolved_at, fired) = Default::default();
+        Self { rule, phase: Phase::Inactive, due, resolved_at, fired }
     }
 
     /// Whether there is nothing to remember.
@@ -174,7 +214,7 @@ impl Customer {
     /// The customer's clock: the later of the partition's watermark and the customer's own latest event.
     #[must_use]
     pub fn clock(&self, watermark: Option<Millis>) -> Option<Millis> {
-        self.latest.max(watermark)
+        self.latest.get().max(watermark)
     }
 
     /// Bytes of memory that it takes, itself included, but for [`Customer::held`]. About: what is told at once, for this is
@@ -183,7 +223,8 @@ impl Customer {
     pub fn bytes(&self) -> usize {
         /// Of an id or another short text.
         const TEXT: usize = 32;
-        let silences = self.silences.len() * TEXT
+        let outside = |seen: &LastSeen| if seen.event_id.is_heap_allocated() { seen.event_id.capacity() } else { 0 };
+        let silences = self.silences.iter().map(outside).sum::<usize>()
             + if self.silences.spilled() { self.silences.capacity() * size_of::<LastSeen>() } else { 0 };
         let alerts = if self.alerts.spilled() { self.alerts.capacity() * size_of::<AlertState>() } else { 0 };
         let items = self.items.capacity() * (size_of::<Item>() + 2 * TEXT);
@@ -194,11 +235,26 @@ impl Customer {
         size_of::<Self>() + self.timeline.heap_bytes() + silences + alerts + items + rest + attributes
     }
 
+    /// Asks for the parts that hang on the customer itself, which should be at hand: see [`crate::fetch`].
+    pub fn fetch_parts(&self) {
+        self.timeline.fetch_chunks();
+        if self.alerts.spilled() {
+            fetch(&*self.alerts);
+        }
+        fetch_line(self.attributes.as_ptr());
+        self.held.fetch();
+    }
+
+    /// Asks for the latest events. The parts should be at hand.
+    pub fn fetch_events(&self) {
+        self.timeline.fetch_latest();
+    }
+
     /// The earliest instant at which something of this customer is due.
     #[must_use]
     pub fn due(&self) -> Option<Millis> {
         let alerts = self.alerts.iter().chain(self.items.iter().map(|item| &item.alert));
-        alerts.filter_map(|alert| alert.due).min()
+        alerts.filter_map(|alert| alert.due.get()).min()
     }
 
     /// The latest event of a silence.
@@ -210,6 +266,6 @@ impl Customer {
     /// Whether no event of this customer has ever been accepted.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.first_seen.is_none() && self.attributes.is_empty()
+        self.first_seen.get().is_none() && self.attributes.is_empty()
     }
 }

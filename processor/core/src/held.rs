@@ -8,6 +8,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::customer::Item;
 use crate::event::Record;
+use crate::fetch::fetch;
 use crate::rule::{RuleSet, Span, Window};
 use crate::time::Millis;
 use crate::timeline::Timeline;
@@ -116,10 +117,11 @@ impl Held {
         size_of::<Values>() + of(&values.windows) + items + openings + size_of_val(&*values.openings)
     }
 
-    /// Reads it, so that it is close to the processor.
-    #[must_use]
-    pub fn touch(&self) -> usize {
-        self.0.as_ref().map_or(0, |values| values.windows.len() + values.openings.len())
+    /// Asks for it: see [`crate::fetch`].
+    pub fn fetch(&self) {
+        if let Some(values) = &self.0 {
+            fetch(&**values);
+        }
     }
 
     /// Lets go of the windows of items that are open no longer.

@@ -15,6 +15,7 @@ pub mod decimal;
 pub mod engine;
 pub mod event;
 pub mod expr;
+pub mod fetch;
 pub mod held;
 pub mod partition;
 mod ratio;

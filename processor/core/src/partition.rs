@@ -12,12 +12,14 @@
 //! While a sweep is under way, those are adopted whom it has passed or who carry the partition's generation number. Whom it
 //! passes without any change, it leaves as they are in the store, with an old number. Without a sweep all are adopted.
 
+use compact_str::CompactString;
+
 use crate::alert::Judged;
 use crate::customer::{Customer, Ledger};
 use crate::engine::{Change, Engine, Outcome};
 use crate::event::Event;
 use crate::rule::RuleKey;
-use crate::time::{Duration, MINUTE, Millis};
+use crate::time::{Duration, MINUTE, MaybeMillis, Millis};
 
 /// Where a partition keeps its customers and timers.
 ///
@@ -39,7 +41,7 @@ pub trait States {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, Self::Error>;
+    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, CompactString)>, Self::Error>;
 
     /// The first customer after the given one, in the order (length of id, id). Customers who came into being after this
     /// was last asked with `None` may be left out.
@@ -324,11 +326,11 @@ impl Partition {
         for _ in 0..budget {
             let Some((at, customer_id)) = states.take_due(watermark)? else { return Ok(Drained::Done) };
             let customer = states.customer(&customer_id)?;
-            if customer.armed != Some(at) {
+            if customer.armed.get() != Some(at) {
                 // Left behind when an earlier one was set.
                 continue;
             }
-            customer.armed = None;
+            customer.armed = MaybeMillis::NONE;
             customer.changed = true;
             self.adopt_customer(rules, customer, &customer_id, out);
             if customer.due().is_some_and(|due| due <= at) {
@@ -365,10 +367,10 @@ impl Partition {
 /// The timer the customer lacks: none if the one that is set goes off no later than something is due.
 fn to_arm(customer: &mut Customer) -> Option<Millis> {
     let due = customer.due()?;
-    if customer.armed.is_some_and(|armed| armed <= due) {
+    if customer.armed.get().is_some_and(|armed| armed <= due) {
         return None;
     }
-    customer.armed = Some(due);
+    customer.armed = due.into();
     customer.changed = true;
     Some(due)
 }

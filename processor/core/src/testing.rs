@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::alert::{Judged, Severity, Transition};
 use crate::customer::Customer;
 use crate::engine::{Engine, Settings};
@@ -105,7 +107,7 @@ pub fn engine(rules: &[(&str, &str, Asks)]) -> Engine {
 #[derive(Debug, Default)]
 pub struct Memory {
     pub customers: BTreeMap<(usize, String), Customer>,
-    pub timers: BTreeSet<(Millis, Box<str>)>,
+    pub timers: BTreeSet<(Millis, CompactString)>,
     /// Timers at or before it are never found again.
     pub scanned: Option<Millis>,
     pub passed_over: Vec<Box<str>>,
@@ -123,7 +125,7 @@ impl States for Memory {
         self.timers.insert((at, customer_id.into()));
     }
 
-    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, Infallible> {
+    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, CompactString)>, Infallible> {
         if self.timers.first().is_none_or(|(at, _)| *at > through) {
             self.scanned = self.scanned.max(Some(through));
             return Ok(None);

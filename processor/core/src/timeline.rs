@@ -6,8 +6,10 @@
 //! row's key, which is in the order of time: there is no index to be written beside it.
 
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use crate::event::Record;
+use crate::fetch::fetch;
 use crate::time::Millis;
 
 mod chunk;
@@ -15,7 +17,7 @@ mod chunk;
 pub use chunk::{Chunk, ChunkKey, Entries, Entry, SEALED_EVENTS};
 
 /// Events in a chunk, swollen by late ones, when it is split in two.
-const SPLIT_EVENTS: usize = 4 * SEALED_EVENTS;
+const SPLIT_EVENTS: u32 = 4 * SEALED_EVENTS;
 
 /// All events of a customer that are kept.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ pub struct Timeline {
     /// Of all chunks' events.
     bytes: usize,
     /// Rows of chunks that are gone, to be deleted with the next write.
-    dropped: Vec<ChunkKey>,
+    dropped: ThinVec<ChunkKey>,
 }
 
 impl PartialEq for Timeline {
@@ -63,7 +65,7 @@ impl Timeline {
             self.chunks.push(Chunk::new((occurred_at, rank)));
         }
         let first = self.gone as usize;
-        let place = self.chunks().partition_point(|chunk| chunk.first <= occurred_at).saturating_sub(1) + first;
+        let place = first_that(self.chunks(), |chunk| chunk.first > occurred_at).saturating_sub(1) + first;
         let before = self.chunks[place].bytes.len();
         self.chunks[place].insert(occurred_at, record.bytes());
         self.bytes += self.chunks[place].bytes.len() - before;
@@ -146,8 +148,7 @@ impl Timeline {
     /// The events with `after < occurred_at <= through`, oldest first.
     pub fn range(&self, after: Millis, through: Millis) -> impl Iterator<Item = Entry<'_>> {
         let chunks = self.chunks();
-        let start = chunks.partition_point(|chunk| chunk.last <= after);
-        chunks[start..]
+        chunks[first_that(chunks, |chunk| chunk.last > after)..]
             .iter()
             .take_while(move |chunk| chunk.first <= through)
             .flat_map(move |chunk| chunk.later_than(after))
@@ -158,8 +159,7 @@ impl Timeline {
     #[inline]
     pub fn visit<'t>(&'t self, after: Millis, through: Millis, mut visit: impl FnMut(Entry<'t>)) {
         let chunks = self.chunks();
-        let start = chunks.partition_point(|chunk| chunk.last <= after);
-        for chunk in &chunks[start..] {
+        for chunk in &chunks[first_that(chunks, |chunk| chunk.last > after)..] {
             if chunk.first > through {
                 return;
             }
@@ -183,6 +183,25 @@ impl Timeline {
         })
     }
 
+    /// Asks for what tells where the latest events are, and the oldest: see [`crate::fetch`].
+    pub fn fetch_chunks(&self) {
+        let chunks = self.chunks();
+        // Which chunk a window begins in is told by the one before it.
+        fetch(&chunks[chunks.len().saturating_sub(2)..]);
+        if let [first, _, _, ..] = chunks {
+            fetch(first);
+        }
+    }
+
+    /// Asks for the latest events themselves. What tells where they are should be at hand.
+    pub fn fetch_latest(&self) {
+        /// A short window's, and from the mark before it.
+        const BYTES: usize = 384;
+        if let Some(tail) = self.chunks().last() {
+            fetch(&tail.bytes[tail.bytes.len().saturating_sub(BYTES)..]);
+        }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks().is_empty()
@@ -197,14 +216,14 @@ impl Timeline {
     /// Number of events held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chunks().iter().map(|chunk| chunk.events).sum()
+        self.chunks().iter().map(|chunk| chunk.events as usize).sum()
     }
 
     /// Bytes that it takes beside itself, about: vectors grow in steps.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let others = if self.chunks.spilled() { self.chunks.capacity() * size_of::<Chunk>() } else { 0 };
-        self.bytes + self.bytes / 4 + others + self.dropped.capacity() * size_of::<ChunkKey>()
+        self.bytes + self.bytes / 4 + others
     }
 
     /// Whether everything is in the tail: such a customer is one row, and reading all of it costs next to nothing.
@@ -221,7 +240,7 @@ impl Timeline {
 
     /// The rows to delete since the last call, and marks every sealed chunk as written. The tail has no row of its own
     /// and so goes on to differ from it until it is sealed and written.
-    pub fn written(&mut self) -> Vec<ChunkKey> {
+    pub fn written(&mut self) -> ThinVec<ChunkKey> {
         if let Some((_tail, sealed)) = self.chunks[self.gone as usize..].split_last_mut() {
             for chunk in sealed {
                 chunk.changed = false;
@@ -229,6 +248,20 @@ impl Timeline {
         }
         std::mem::take(&mut self.dropped)
     }
+}
+
+/// The place of the first chunk of which this is true, as it is of all that follow. What is looked for is most often near the
+/// end, so the steps go back from there, each twice as far as the one before (Bentley and Yao, 1976).
+fn first_that(chunks: &[Chunk], is_so: impl Fn(&Chunk) -> bool) -> usize {
+    let (mut known, mut step) = (chunks.len(), 1);
+    while known > 0 {
+        let place = known.saturating_sub(step);
+        if !is_so(&chunks[place]) {
+            return place + 1 + chunks[place + 1..known].partition_point(|chunk| !is_so(chunk));
+        }
+        (known, step) = (place, 2 * step);
+    }
+    0
 }
 
 #[cfg(test)]
@@ -243,6 +276,16 @@ mod tests {
 
     fn keys(timeline: &Timeline) -> Vec<ChunkKey> {
         timeline.chunks().iter().map(Chunk::key).collect()
+    }
+
+    #[test]
+    fn the_first_chunk_that_is_so_is_found_wherever_it_is() {
+        let chunks: Vec<Chunk> = (0..40).map(|base| Chunk::new((base, 0))).collect();
+        for length in 0..=chunks.len() {
+            for border in 0..=length {
+                assert_eq!(first_that(&chunks[..length], |chunk| chunk.base >= border as Millis), border, "of {length}");
+            }
+        }
     }
 
     /// Inserts at the given times and holds the timeline against a sorted list.

@@ -17,11 +17,11 @@
 
 use tocsin_core::alert::{Episode, Severity};
 use tocsin_core::attributes::{Attribute, Attributes};
-use tocsin_core::customer::{AlertState, Customer, Former, LastSeen, Phase, Silences};
+use tocsin_core::customer::{AlertState, Customer, Fired, Former, LastSeen, Phase, Silences};
 use tocsin_core::event::{FieldName, FieldValue, Fields, write_field};
 use tocsin_core::expr::AttributeRef;
 use tocsin_core::rule::RuleKey;
-use tocsin_core::time::Millis;
+use tocsin_core::time::{MaybeMillis, Millis};
 use tocsin_core::timeline::{Chunk, Timeline};
 use tocsin_core::value::OwnedValue;
 use tocsin_core::varint::{self, Reader};
@@ -72,9 +72,9 @@ pub fn write_head(customer: &Customer) -> Vec<u8> {
 /// Appends what [`write_head`] returns.
 pub fn put_head(out: &mut Vec<u8>, customer: &Customer) {
     put_opening(out);
-    let latest = customer.latest.unwrap_or(0);
+    let latest = customer.latest.get().unwrap_or(0);
     for instant in [customer.latest, customer.first_seen, customer.armed] {
-        put_instant(out, instant);
+        put_instant(out, instant.get());
     }
     let has_attributes = flag(!customer.attributes.is_empty(), HAS_ATTRIBUTES);
     out.push(
@@ -138,15 +138,15 @@ pub fn read_head(bytes: &[u8]) -> Result<Head, DamagedRow> {
 
 fn try_read_head(bytes: &[u8]) -> Option<Head> {
     let mut reader = open(bytes)?;
-    let mut customer = Customer { latest: read_instant(&mut reader)?, ..Customer::default() };
-    customer.first_seen = read_instant(&mut reader)?;
-    customer.armed = read_instant(&mut reader)?;
+    let mut customer = Customer { latest: read_instant(&mut reader)?.into(), ..Customer::default() };
+    customer.first_seen = read_instant(&mut reader)?.into();
+    customer.armed = read_instant(&mut reader)?.into();
     let flags = reader.byte().filter(|flags| flags & !HEAD_FLAGS == 0)?;
     let has_attributes = flags & HAS_ATTRIBUTES != 0;
     if flags & HAS_GENERATION != 0 {
         customer.generation = reader.signed()?;
     }
-    let latest = customer.latest.unwrap_or(0);
+    let latest = customer.latest.get().unwrap_or(0);
     customer.silences = read_silences(&mut reader, latest)?;
     for _ in 0..reader.unsigned()? {
         customer.alerts.push(read_alert(&mut reader)?);
@@ -299,13 +299,13 @@ fn put_alert(out: &mut Vec<u8>, alert: &AlertState) {
     let (phase, over) = match alert.phase {
         Phase::Inactive => (0, false),
         Phase::Pending { .. } => (1, false),
-        Phase::Firing { over_since, .. } => (2, over_since.is_some()),
+        Phase::Firing { over_since, .. } => (2, over_since.get().is_some()),
     };
     out.push(
         phase
-            | flag(alert.due.is_some(), HAS_DUE)
-            | flag(alert.resolved_at.is_some(), HAS_RESOLVED)
-            | flag(alert.fired.is_some(), HAS_FIRED)
+            | flag(alert.due.get().is_some(), HAS_DUE)
+            | flag(alert.resolved_at.get().is_some(), HAS_RESOLVED)
+            | flag(alert.fired.get().is_some(), HAS_FIRED)
             | flag(over, IS_OVER),
     );
     match alert.phase {
@@ -316,15 +316,15 @@ fn put_alert(out: &mut Vec<u8>, alert: &AlertState) {
             varint::put(out, u64::from(episode.refire));
             varint::put(out, u64::from(episode.sequence));
             out.push(episode.severity as u8);
-            if let Some(since) = over_since {
+            if let Some(since) = over_since.get() {
                 varint::put_signed(out, since);
             }
         }
     }
-    for instant in [alert.due, alert.resolved_at].into_iter().flatten() {
+    for instant in [alert.due, alert.resolved_at].into_iter().filter_map(MaybeMillis::get) {
         varint::put_signed(out, instant);
     }
-    if let Some((fired_at, refire)) = alert.fired {
+    if let Some((fired_at, refire)) = alert.fired.get() {
         varint::put_signed(out, fired_at);
         varint::put(out, u64::from(refire));
     }
@@ -343,19 +343,19 @@ fn read_alert(reader: &mut Reader<'_>) -> Option<AlertState> {
                 sequence: u32::try_from(reader.unsigned()?).ok()?,
                 severity: Severity::from_index(reader.byte()?)?,
             };
-            let over_since = if flags & IS_OVER != 0 { Some(reader.signed()?) } else { None };
+            let over_since = if flags & IS_OVER != 0 { reader.signed()?.into() } else { MaybeMillis::NONE };
             Phase::Firing { episode, over_since }
         }
         _ => return None,
     };
     if flags & HAS_DUE != 0 {
-        alert.due = Some(reader.signed()?);
+        alert.due = reader.signed()?.into();
     }
     if flags & HAS_RESOLVED != 0 {
-        alert.resolved_at = Some(reader.signed()?);
+        alert.resolved_at = reader.signed()?.into();
     }
     if flags & HAS_FIRED != 0 {
-        alert.fired = Some((reader.signed()?, u32::try_from(reader.unsigned()?).ok()?));
+        alert.fired = Fired::at(reader.signed()?, u32::try_from(reader.unsigned()?).ok()?);
     }
     Some(alert)
 }

@@ -7,11 +7,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use tocsin_core::customer::Customer;
+use tocsin_core::fetch::fetch;
 use tocsin_core::partition::States;
 use tocsin_core::time::Millis;
 
 use super::roll::Roll;
-use super::timers::Timers;
+use super::timers::{Timer, Timers};
 use crate::codec::rows::{self, Position};
 use crate::store::{Batch, Column, Store, StoreError};
 
@@ -82,7 +83,7 @@ pub struct Written {
 impl<S: Store> Cache<S> {
     /// A cache that keeps customers of at most about `capacity` bytes between writes. No timer at or before `last_taken` is left
     /// in the store.
-    pub fn new(store: S, capacity: usize, last_taken: Option<(Millis, Box<str>)>) -> Self {
+    pub fn new(store: S, capacity: usize, last_taken: Option<Timer>) -> Self {
         Self {
             store,
             customers: HashMap::default(),
@@ -190,18 +191,22 @@ impl<S: Store> Cache<S> {
         /// More would push one another out again.
         const TIMERS: usize = 64;
         let touched = customers.chain(self.timers.upcoming(through).take(TIMERS));
-        // In steps, none of which waits for the one before it: where each is, then the customer, then its latest event.
-        let found: Vec<&Cached> = touched.filter_map(|id| self.customers.get(id).map(|cached| &**cached)).collect();
-        let alerts: usize = found.iter().map(|cached| cached.customer.alerts.len()).sum();
-        let last = |cached: &&Cached| cached.customer.timeline.chunks().last()?.bytes.last().copied();
-        let latest: usize = found.iter().filter_map(last).map(usize::from).sum();
-        let held: usize = found.iter().map(|cached| cached.customer.held.touch()).sum();
-        std::hint::black_box(alerts + latest + held);
+        // In steps, for each needs to know what the one before it has brought.
+        let found: Vec<&Box<Cached>> = touched.filter_map(|id| self.customers.get(id)).collect();
+        for cached in &found {
+            fetch(&***cached);
+        }
+        for cached in &found {
+            cached.customer.fetch_parts();
+        }
+        for cached in &found {
+            cached.customer.fetch_events();
+        }
     }
 
     /// The last timer taken.
     #[must_use]
-    pub fn last_taken(&self) -> Option<&(Millis, Box<str>)> {
+    pub fn last_taken(&self) -> Option<&Timer> {
         self.timers.last_taken()
     }
 
@@ -301,7 +306,7 @@ impl<S: Store> States for Cache<S> {
         self.timers.arm(at, customer_id);
     }
 
-    fn take_due(&mut self, through: Millis) -> Result<Option<(Millis, Box<str>)>, StoreError> {
+    fn take_due(&mut self, through: Millis) -> Result<Option<Timer>, StoreError> {
         self.timers.take_due(&self.store, through)
     }
 

@@ -8,6 +8,7 @@ use super::adoption::Rules;
 use super::cache::{Cache, Written};
 use super::inbox::Inbox;
 use super::outbox::{Outbox, Progress};
+use super::timers::Timer;
 use super::world::{CheckpointFacts, Offset, Outgoing, PartitionId, Source, Stores, TopicId};
 use super::{SEMANTICS_VERSION, Shared};
 use crate::codec::decode::Decoder;
@@ -159,7 +160,7 @@ impl<S: Store> Task<S> {
     pub(super) fn drain_through(
         &mut self,
         shared: &Shared,
-        timer: &(Millis, Box<str>),
+        timer: &Timer,
         audience: &mut Audience<'_>,
     ) -> Result<(), StoreError> {
         while self.cache.last_taken().is_none_or(|last| last < timer) {

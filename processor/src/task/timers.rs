@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use compact_str::CompactString;
 use tocsin_core::time::{HOUR, Millis};
 
 use crate::codec::rows;
 use crate::store::{Batch, Column, Store, StoreError};
 
 /// When a customer is to be looked at again. Sorted by time, then customer.
-pub type Timer = (Millis, Box<str>);
+pub type Timer = (Millis, CompactString);
 
 /// Timers read ahead from the store at a time, at most.
 const READ_AHEAD: usize = 1_024;
@@ -153,7 +154,7 @@ impl Timers {
     pub fn upcoming(&self, through: Millis) -> impl Iterator<Item = &str> {
         let is_due = move |(at, _): &&Timer| *at <= through;
         let (stored, fresh) = (self.ahead.iter(), self.fresh.upcoming());
-        stored.take_while(is_due).chain(fresh.take_while(is_due)).map(|(_, customer_id)| &**customer_id)
+        stored.take_while(is_due).chain(fresh.take_while(is_due)).map(|(_, customer_id)| customer_id.as_str())
     }
 
     /// The last timer taken.
@@ -238,7 +239,7 @@ mod tests {
                 match random(10) {
                     0 => write(&mut timers, &mut store),
                     1..=6 => {
-                        let timer = (now + 1 + random(5_000) as Millis, random(500).to_string().into_boxed_str());
+                        let timer = (now + 1 + random(5_000) as Millis, CompactString::from(random(500).to_string()));
                         timers.arm(timer.0, &timer.1);
                         model.insert(timer);
                     }

@@ -137,7 +137,7 @@ pub fn fill(store: &mut RocksStore, customers: std::ops::Range<u32>, sequence: i
     for number in customers {
         // Names that do not pack well, so that sizes say something.
         let id = format!("c-{:016x}", u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let customer = Customer { latest: Some(i64::from(number)), ..Customer::default() };
+        let customer = Customer { latest: i64::from(number).into(), ..Customer::default() };
         batch.put(Column::Customers, rows::head_key(&id), rows::write_head(&customer));
     }
     let position = Position { journal_sequence: sequence, journal_offset: sequence * 2, ..Position::default() };

@@ -148,8 +148,8 @@ impl Run {
             let customer = self.cache.customer(id).unwrap();
             let due = customer.due();
             assert!(due.is_none_or(|due| Some(due) > self.partition.watermark), "{id} is due and was not judged");
-            assert!(due.is_none_or(|due| customer.armed.is_some_and(|armed| armed <= due)), "{id} has no timer");
-            assert!(customer.armed.is_none_or(|armed| Some(armed) > self.partition.watermark), "a timer is lost");
+            assert!(due.is_none_or(|due| customer.armed.get().is_some_and(|armed| armed <= due)), "{id} has no timer");
+            assert!(customer.armed.get().is_none_or(|armed| Some(armed) > self.partition.watermark), "a timer is lost");
         }
     }
 

@@ -16,8 +16,10 @@ use std::cmp::Ordering;
 
 use super::values::Moment;
 use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
+use compact_str::CompactString;
+
 use crate::alert::Judged;
-use crate::customer::{AlertState, Customer, LastSeen, Ledger};
+use crate::customer::{AlertState, Customer, Fired, LastSeen, Ledger};
 use crate::rule::{Rule, RuleKey, Silence, Subject};
 use crate::time::{Duration, Millis};
 
@@ -116,7 +118,7 @@ impl Change {
         clock: Millis,
         out: &mut Judged,
     ) {
-        if let (Reach::Longer, Some(latest)) = (&self.reach, customer.latest) {
+        if let (Reach::Longer, Some(latest)) = (&self.reach, customer.latest.get()) {
             // What they opened has been gone over already, and others have kept less.
             let horizon = latest - old.keeping.keeps;
             customer.held.forget_before(old.keeping.number, &old.set, &customer.timeline, horizon);
@@ -143,7 +145,7 @@ impl Change {
     fn forget_ended(&self, customer: &mut Customer, clock: Millis) {
         let held = customer.alerts.len();
         customer.alerts.retain(|alert| {
-            self.kept.binary_search(&alert.rule).is_ok() || alert.fired.is_some_and(|(fired_at, _)| fired_at == clock)
+            self.kept.binary_search(&alert.rule).is_ok() || alert.fired.only_at(clock) != Fired::default()
         });
         customer.changed |= customer.alerts.len() != held;
         let held = customer.ledgers.len();
@@ -169,7 +171,7 @@ impl Change {
 
 /// The history begins later by the new rules. What was before becomes what is remembered of it, as when time moves on.
 fn look_back_less(old: &Engine, new: &Engine, customer: &mut Customer) {
-    let Some(latest) = customer.latest else { return };
+    let Some(latest) = customer.latest.get() else { return };
     let (before, horizon) = (latest - old.keeping.keeps, latest - new.keeping.keeps);
     let held = (customer.bases.clone(), customer.former.clone());
     new.advance_bases(customer, before, horizon);
@@ -218,7 +220,7 @@ impl Engine {
             let look = self.look(rule, customer, moment);
             self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
         }
-        let fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
+        let fired = before.fired.only_at(at);
         let after = AlertState { fired, ..AlertState::new(rule.key) };
         customer.changed |= after != before;
         put_alert(&mut customer.alerts, after);
@@ -228,9 +230,9 @@ impl Engine {
 /// Finds the latest event that a silence counts from, among those of the history before the customer's latest one. A chunk
 /// may hold older ones still; they do not count, so that nothing depends on how events are kept.
 fn find_silence(customer: &mut Customer, silence: &Silence, history: Duration) {
-    let Some(latest) = customer.latest else { return };
+    let Some(latest) = customer.latest.get() else { return };
     // Those of the same instant that arrived later.
-    let mut later: Vec<String> = Vec::new();
+    let mut later: Vec<CompactString> = Vec::new();
     let mut instant = latest;
     let mut found = None;
     for entry in customer.timeline.backwards(latest).take_while(|entry| entry.occurred_at >= latest - history) {

@@ -17,7 +17,7 @@ use super::values::{self, Moment};
 use super::verdict::Verdict;
 use super::{Cause, Engine, ledgers};
 use crate::alert::{Judged, Reason};
-use crate::customer::{AlertState, Customer, Item, Ledger, Phase};
+use crate::customer::{AlertState, Customer, Fired, Item, Ledger, Phase};
 use crate::rule::{Items, Rule, RuleKey, Tracker};
 use crate::time::Millis;
 use crate::timeline::Timeline;
@@ -178,7 +178,7 @@ impl Engine {
         let rule = &self.set.rules[place];
         let runs_out = items.tracker.end_of(item.opening.at);
         let is_change = matches!(cause, Cause::Change { is_new: false });
-        if matches!(cause, Cause::Due) && !is_new && item.alert.due.is_some_and(|due| due > now) {
+        if matches!(cause, Cause::Due) && !is_new && item.alert.due.get().is_some_and(|due| due > now) {
             return item;
         }
         let moment = Moment { at: now, is_past: false, anchor: Some(anchor(&item.opening)) };
@@ -188,24 +188,24 @@ impl Engine {
             if let Some(turn) = life::end(item.alert) {
                 let look = self.look(rule, customer, moment);
                 self.announce_item(turn, (rule, &item.opening), (customer, customer_id), &look.lets, moment, out);
-                item.alert.resolved_at = Some(now);
+                item.alert.resolved_at = now.into();
             }
             item.alert.phase = Phase::Inactive;
-            item.alert.due = Some(begins.min(runs_out));
+            item.alert.due = begins.min(runs_out).into();
             return item;
         }
         let look = self.look(rule, customer, moment);
         let key = &*item.opening.key;
         let mut before = item.alert;
-        before.fired = ledger.fired_at(key, now).map(|firing| (now, firing.refire));
+        before.fired = ledger.fired_at(key, now).map_or(Fired::default(), |firing| Fired::at(now, firing.refire));
         let step = if is_change { life::step_changed } else { life::step };
         let (mut after, turn) = step(rule, before, look.verdict, now);
         if after.fired != before.fired {
             ledger.fire(key, now);
         }
-        after.fired = None;
+        after.fired = Fired::default();
         let next = self.next_due(place, customer, &look, &after, moment);
-        after.due = Some(next.map_or(runs_out, |next| next.min(runs_out)));
+        after.due = next.map_or(runs_out, |next| next.min(runs_out)).into();
         item.alert = after;
         if let Some(turn) = turn {
             self.announce_item(turn, (rule, &item.opening), (customer, customer_id), &look.lets, moment, out);
@@ -290,7 +290,7 @@ fn anchor(opening: &Opening) -> Anchor<'_> {
 }
 
 fn waiting(rule: RuleKey, opening: Opening, due: Millis, is_judged: bool) -> Item {
-    Item { opening, alert: AlertState { due: Some(due), ..AlertState::new(rule) }, is_judged }
+    Item { opening, alert: AlertState { due: due.into(), ..AlertState::new(rule) }, is_judged }
 }
 
 /// What is done about an item that has just opened.

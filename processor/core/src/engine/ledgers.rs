@@ -15,7 +15,7 @@ pub fn of(customer: &Customer, rule: RuleKey) -> Ledger {
 /// Puts a ledger in the place of the one before, after letting go of what nothing can ask for any more. What has come since
 /// `keeps` before the latest event may: late events come, and another `after` may put the instant of what waits there.
 pub fn put(customer: &mut Customer, rule: &Rule, keeps: Duration, now: Millis, mut ledger: Ledger) {
-    let latest = customer.latest.unwrap_or(Millis::MIN);
+    let latest = customer.latest.get().unwrap_or(Millis::MIN);
     let horizon = latest.saturating_sub(keeps);
     ledger.gate = ledger.gate.filter(|gate| *gate >= horizon);
     ledger.passed.retain(|(at, _)| *at >= horizon);

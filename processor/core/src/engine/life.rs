@@ -12,10 +12,10 @@
 use std::sync::Arc;
 
 use crate::alert::{Episode, Reason, Severity, Transition, TransitionKind};
-use crate::customer::{AlertState, Phase};
+use crate::customer::{AlertState, Fired, Phase};
 use crate::engine::verdict::Verdict;
 use crate::rule::Rule;
-use crate::time::Millis;
+use crate::time::{MaybeMillis, Millis};
 
 /// A transition before it is told whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Turn {
 /// The alert's state after the instant `at`, and what is to be published.
 pub fn step(rule: &Rule, state: AlertState, verdict: Verdict, at: Millis) -> (AlertState, Option<Turn>) {
     match state.phase {
-        Phase::Firing { episode, over_since } => step_firing(rule, state, episode, over_since, verdict, at),
+        Phase::Firing { episode, over_since } => step_firing(rule, state, episode, over_since.get(), verdict, at),
         Phase::Inactive => step_waiting(rule, state, at, verdict, at),
         Phase::Pending { since } => step_waiting(rule, state, since, verdict, at),
     }
@@ -64,7 +64,7 @@ pub fn step_changed(rule: &Rule, mut state: AlertState, verdict: Verdict, at: Mi
         (None, _) | (_, Verdict::Level(_)) => step(rule, state, verdict, at),
         (turn, _) => {
             state.phase = Phase::Inactive;
-            state.resolved_at = Some(at);
+            state.resolved_at = at.into();
             (state, turn)
         }
     }
@@ -101,10 +101,10 @@ fn step_waiting(
         state.phase = Phase::Pending { since };
         return (state, None);
     }
-    let refire = state.fired.filter(|(fired_at, _)| *fired_at == at).map_or(0, |(_, refire)| refire + 1);
+    let refire = state.fired.times_at(at);
     let turn = Turn::fired(at, refire, severity);
-    state.phase = Phase::Firing { episode: turn.episode, over_since: None };
-    state.fired = Some((at, refire));
+    state.phase = Phase::Firing { episode: turn.episode, over_since: MaybeMillis::NONE };
+    state.fired = Fired::at(at, refire);
     (state, Some(turn))
 }
 
@@ -119,7 +119,7 @@ fn step_firing(
     let previous = episode.severity;
     let mut resolve = |reason| {
         state.phase = Phase::Inactive;
-        state.resolved_at = Some(at);
+        state.resolved_at = at.into();
         (state, Some(resolved(episode, reason)))
     };
     match verdict {
@@ -130,19 +130,19 @@ fn step_firing(
             if at >= over_since + rule.keep_firing_for {
                 return resolve(Reason::Cleared);
             }
-            state.phase = Phase::Firing { episode, over_since: Some(over_since) };
+            state.phase = Phase::Firing { episode, over_since: over_since.into() };
             (state, None)
         }
         Verdict::Level(severity) if severity != previous => {
             episode.sequence += 1;
             episode.severity = severity;
-            state.phase = Phase::Firing { episode, over_since: None };
+            state.phase = Phase::Firing { episode, over_since: MaybeMillis::NONE };
             let reason = if severity > previous { Reason::SeverityRaised } else { Reason::SeverityLowered };
             let kind = TransitionKind::SeverityChanged;
             (state, Some(Turn { kind, reason, previous_severity: Some(previous), episode }))
         }
         Verdict::Level(_) | Verdict::NoLevel { may_clear: false } => {
-            state.phase = Phase::Firing { episode, over_since: None };
+            state.phase = Phase::Firing { episode, over_since: MaybeMillis::NONE };
             (state, None)
         }
     }
@@ -151,14 +151,14 @@ fn step_firing(
 /// When an alert whose level has held since `since` may fire: after `for`, and not before its cooldown is over.
 fn may_fire_at(rule: &Rule, state: &AlertState, since: Millis) -> Millis {
     let held = since + rule.hold;
-    state.resolved_at.map_or(held, |resolved_at| held.max(resolved_at + rule.cooldown))
+    state.resolved_at.get().map_or(held, |resolved_at| held.max(resolved_at + rule.cooldown))
 }
 
 /// The instant at which a state that lasts long enough takes its next step.
 pub fn next_step(rule: &Rule, state: &AlertState) -> Option<Millis> {
     match state.phase {
-        Phase::Inactive | Phase::Firing { over_since: None, .. } => None,
+        Phase::Inactive => None,
         Phase::Pending { since } => Some(may_fire_at(rule, state, since)),
-        Phase::Firing { over_since: Some(since), .. } => Some(since + rule.keep_firing_for),
+        Phase::Firing { over_since, .. } => over_since.get().map(|since| since + rule.keep_firing_for),
     }
 }

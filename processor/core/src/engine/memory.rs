@@ -1,5 +1,7 @@
 //! What is remembered of a customer: of an event that comes, and of those that are let go of.
 
+use thin_vec::ThinVec;
+
 use super::values;
 use super::{Engine, Items, RuleSet, Subject, Tracker};
 use crate::attributes::Attribute;
@@ -21,10 +23,10 @@ impl Engine {
     /// Adds the event to all that is kept of the customer.
     pub(super) fn remember(&self, customer: &mut Customer, at: Millis, record: Record<'_>) {
         customer.changed = true;
-        let before = customer.latest.map(|latest| latest - self.keeping.keeps);
-        let latest = customer.latest.map_or(at, |latest| latest.max(at));
-        customer.latest = Some(latest);
-        customer.first_seen = Some(customer.first_seen.map_or(at, |first| first.min(at)));
+        let before = customer.latest.get().map(|latest| latest - self.keeping.keeps);
+        let latest = customer.latest.get().map_or(at, |latest| latest.max(at));
+        customer.latest = latest.into();
+        customer.first_seen = customer.first_seen.get().map_or(at, |first| first.min(at)).into();
         customer.timeline.insert(at, record);
         customer.held.insert(self.keeping.number, &self.set, at, record);
         for silence in &self.set.silences {
@@ -53,7 +55,7 @@ impl Engine {
         if self.crowded.is_empty() || (customer.timeline.starts_at(horizon) && customer.bases.is_empty()) {
             return;
         }
-        let mut bases = Vec::new();
+        let mut bases = ThinVec::new();
         for Crowded { base, tracker, limit } in &self.crowded {
             let open = values::base_of(&customer.bases, *base);
             let events = values::moves(tracker, &customer.timeline, before - 1, horizon - 1);

@@ -215,7 +215,7 @@ impl Engine {
         if late.is_none() {
             self.judge_through(customer, event.customer_id, at - 1, out);
         }
-        let first_seen = customer.first_seen;
+        let first_seen = customer.first_seen.get();
         self.remember(customer, at, event.record);
         let now = late.unwrap_or(at);
         let concerned = self.concerned(event.record.type_id());
@@ -284,7 +284,7 @@ impl Engine {
         }
         let mut places: SmallVec<[usize; 16]> = SmallVec::from_slice(rules);
         let alerts = customer.alerts.iter().chain(customer.items.iter().map(|item| &item.alert));
-        for alert in alerts.filter(|alert| alert.due.is_some_and(|due| due <= at)) {
+        for alert in alerts.filter(|alert| alert.due.get().is_some_and(|due| due <= at)) {
             // A rule that is gone has no place.
             if let Ok(found) = self.by_key.binary_search_by_key(&alert.rule, |(key, _)| *key)
                 && !places.contains(&self.by_key[found].1)
@@ -330,7 +330,7 @@ impl Engine {
         let look = self.look(rule, customer, moment);
         let step = if let Cause::Change { .. } = cause { life::step_changed } else { life::step };
         let (mut after, turn) = step(rule, before, look.verdict, at);
-        after.due = self.next_due(place, customer, &look, &after, moment);
+        after.due = self.next_due(place, customer, &look, &after, moment).into();
         if let Some(turn) = turn {
             self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
         }
@@ -386,7 +386,7 @@ impl Engine {
         let attributes = &customer.attributes;
         let trigger = trigger_of(customer, moment);
         let scope = Scope { at: moment.at, lets: &look.lets, attributes, event: None, trigger };
-        let is_latest = customer.latest.is_none_or(|latest| latest <= moment.at);
+        let is_latest = customer.latest.get().is_none_or(|latest| latest <= moment.at);
         let most = |value: usize| match (rule.lets[value].value, look.lets.get(value)) {
             (LetSource::Window(window), Some(LetValue::Still(OwnedValue::Number(now)))) if bounded[value] => {
                 let window = &self.set.windows[window];

@@ -8,7 +8,7 @@ use super::verdict::Verdict;
 use super::{Cause, Engine, alert_of, ledgers, put_alert};
 use crate::alert::Judged;
 use crate::calendar::{self, Day};
-use crate::customer::{AlertState, Customer};
+use crate::customer::{AlertState, Customer, Fired};
 use crate::rule::{Occasion, Rule};
 use crate::time::{DAY, Millis};
 use crate::value::Value;
@@ -31,7 +31,7 @@ impl Engine {
             ledger.gate = Some(at);
         }
         let before = alert_of(customer, rule).copied().unwrap_or(AlertState::new(rule.key));
-        let mut fired = before.fired.filter(|(fired_at, _)| *fired_at == at);
+        let mut fired = before.fired.only_at(at);
         let text: Option<Box<str>> = match customer.attributes.value(&occasion.attribute) {
             Value::Text(text) => Some(text.into()),
             _ => None,
@@ -46,14 +46,14 @@ impl Engine {
             {
                 ledger.dates.push(day);
                 ledger.fire("", at);
-                let refire = fired.map_or(0, |(_, refire)| refire + 1);
-                fired = Some((at, refire));
+                let refire = fired.times_at(at);
+                fired = Fired::at(at, refire);
                 let turn = Turn::fired(at, refire, severity);
                 self.announce(turn, rule, (customer, customer_id), &look.lets, moment, out);
             }
         }
         let due = next(at.saturating_add(1), &ledger.dates).map(|(instant, _)| instant);
-        let after = AlertState { due, fired, ..AlertState::new(rule.key) };
+        let after = AlertState { due: due.into(), fired, ..AlertState::new(rule.key) };
         if before != after {
             customer.changed = true;
             put_alert(&mut customer.alerts, after);

@@ -84,7 +84,7 @@ fn standing<'c>(
     at: Millis,
 ) -> Option<&'c mut Standing> {
     let begin = || {
-        let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
+        let horizon = customer.latest.get().map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
         Standing::new(tracker, base_of(&customer.bases, tracker.key), horizon.saturating_sub(1))
     };
     let standing = customer.held.opening(place)?.get_or_insert_with(begin);
@@ -108,7 +108,7 @@ pub fn sweep(
     limit: usize,
     through: Millis,
 ) -> Sweep {
-    let horizon = customer.latest.map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
+    let horizon = customer.latest.get().map_or(Millis::MIN, |latest| latest.saturating_sub(keeps));
     let open = base_of(&customer.bases, base);
     tracker.sweep(open, moves(tracker, &customer.timeline, horizon.saturating_sub(1), through), limit, through)
 }
@@ -134,7 +134,7 @@ pub fn moves<'c>(
 /// The instant a silence counts from.
 fn counts_from(silence: &Silence, customer: &Customer, moment: Moment<'_>) -> Option<Millis> {
     let latest = last_seen(silence, customer, moment).map(|seen| seen.at);
-    latest.or(if silence.since_first_seen { customer.first_seen } else { None })
+    latest.or(if silence.since_first_seen { customer.first_seen.get() } else { None })
 }
 
 /// The latest event of a silence, as of the moment.

@@ -132,7 +132,7 @@ fn what_has_become_due_since_is_judged_in_order_and_the_rest_waits_for_its_timer
         (swept, found),
         (Swept::Done, vec!["8 r c condition_met".to_owned(), "10 q c condition_met".to_owned()])
     );
-    assert_eq!(stage.customer("c").armed, Some(60));
+    assert_eq!(stage.customer("c").armed.get(), Some(60));
     assert_eq!(stage.event(rules.after(), "complaint", 60, "other"), ["60 s c condition_met"]);
 }
 

@@ -9,12 +9,12 @@ use crate::varint::{self, Reader};
 
 /// Events in a chunk when it is sealed. The tail is written with the customer's head at every change: with 32 a customer
 /// with 60 events costs about half the bytes of 64, and reads as fast.
-pub const SEALED_EVENTS: usize = 32;
+pub const SEALED_EVENTS: u32 = 32;
 /// From one mark of a chunk to the next, in events.
-const STRIDE: usize = 8;
+const STRIDE: u32 = 8;
 /// Where in a chunk every eighth event begins, up to the number at which it is sealed; 0: it has no such event. So a window
 /// that begins in the middle of a chunk is found without reading what is before it.
-type Marks = [u32; SEALED_EVENTS / STRIDE - 1];
+type Marks = [u32; (SEALED_EVENTS / STRIDE) as usize - 1];
 
 /// An event of the timeline.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub struct Chunk {
     pub rank: u32,
     pub first: Millis,
     pub last: Millis,
-    pub events: usize,
+    pub events: u32,
     pub bytes: Vec<u8>,
     /// Whether it differs from its row. The tail lives in the head's row and is written with it.
     pub changed: bool,
@@ -132,7 +132,7 @@ impl Chunk {
         let mut marks = Marks::default();
         let mut entries = self.entries();
         let mut number = 0;
-        while let Some(mark) = marks.get_mut(number / STRIDE)
+        while let Some(mark) = marks.get_mut((number / STRIDE) as usize)
             && entries.next().is_some()
         {
             number += 1;
@@ -147,7 +147,7 @@ impl Chunk {
     pub(super) fn insert(&mut self, occurred_at: Millis, record: &[u8]) {
         if self.events == 0 || occurred_at >= self.last {
             let mark = (self.events / STRIDE).checked_sub(1).filter(|_| self.events.is_multiple_of(STRIDE));
-            if let Some(mark) = mark.and_then(|mark| self.marks.get_mut(mark)) {
+            if let Some(mark) = mark.and_then(|mark| self.marks.get_mut(mark as usize)) {
                 *mark = self.bytes.len() as u32;
             }
             pack(&mut self.bytes, occurred_at - self.base, record);
@@ -206,7 +206,7 @@ impl Chunk {
         self.bytes.drain(..place);
         let mut entries = self.entries();
         let first = entries.next().map(|entry| entry.occurred_at);
-        self.events = usize::from(first.is_some()) + entries.count();
+        self.events = u32::from(first.is_some()) + entries.count() as u32;
         self.first = first.unwrap_or(self.last);
         self.changed = true;
         self.mark();

@@ -1,5 +1,6 @@
 //! Open items, and what else rules with a `trigger` or a `date` remember, in a customer's head.
 
+use thin_vec::ThinVec;
 use tocsin_core::calendar::Day;
 use tocsin_core::customer::{Base, Firing, Item, Ledger};
 use tocsin_core::rule::RuleKey;
@@ -26,8 +27,8 @@ pub(super) fn put_items(out: &mut Vec<u8>, items: &[Item]) {
     }
 }
 
-pub(super) fn read_items(reader: &mut Reader<'_>) -> Option<Vec<Item>> {
-    let mut items = Vec::new();
+pub(super) fn read_items(reader: &mut Reader<'_>) -> Option<ThinVec<Item>> {
+    let mut items = ThinVec::new();
     for _ in 0..reader.unsigned()? {
         let flags = reader.byte().filter(|flags| flags & !(IS_JUDGED | HAS_KEY) == 0)?;
         let at = reader.signed()?;
@@ -75,8 +76,8 @@ pub(super) fn put_bases(out: &mut Vec<u8>, bases: &[Base]) {
     }
 }
 
-pub(super) fn read_bases(reader: &mut Reader<'_>) -> Option<Vec<Base>> {
-    let mut bases = Vec::new();
+pub(super) fn read_bases(reader: &mut Reader<'_>) -> Option<ThinVec<Base>> {
+    let mut bases = ThinVec::new();
     for _ in 0..reader.unsigned()? {
         let (tracker, mut open) = (u64::from_le_bytes(reader.array()?), Vec::new());
         for _ in 0..reader.unsigned()? {
@@ -88,8 +89,8 @@ pub(super) fn read_bases(reader: &mut Reader<'_>) -> Option<Vec<Base>> {
     Some(bases)
 }
 
-pub(super) fn read_ledgers(reader: &mut Reader<'_>) -> Option<Vec<Ledger>> {
-    let mut ledgers = Vec::new();
+pub(super) fn read_ledgers(reader: &mut Reader<'_>) -> Option<ThinVec<Ledger>> {
+    let mut ledgers = ThinVec::new();
     for _ in 0..reader.unsigned()? {
         let mut ledger = Ledger::new(RuleKey(u32::from_le_bytes(reader.array()?)));
         ledger.gate = read_instant(reader)?;

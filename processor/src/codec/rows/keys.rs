@@ -1,5 +1,6 @@
 //! Where rows stand: their keys, which sort as what they are the keys of.
 
+use compact_str::CompactString;
 use tocsin_core::time::Millis;
 use tocsin_core::timeline::ChunkKey;
 use tocsin_core::varint::Reader;
@@ -105,7 +106,7 @@ pub fn timer_key(at: Millis, customer_id: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// If the key is not a timer's.
-pub fn read_timer_key(key: &[u8]) -> Result<(Millis, Box<str>), DamagedRow> {
+pub fn read_timer_key(key: &[u8]) -> Result<(Millis, CompactString), DamagedRow> {
     let mut reader = Reader::new(key);
     let mut read = || {
         let at = unsortable(reader.array()?);

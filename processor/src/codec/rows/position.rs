@@ -1,5 +1,6 @@
 //! The position's row: how far a store has come.
 
+use compact_str::CompactString;
 use tocsin_core::partition::Sweep;
 use tocsin_core::rule::RuleKey;
 use tocsin_core::time::Millis;
@@ -16,7 +17,7 @@ pub struct Position {
     /// Those of the input topics, if there are several.
     pub watermarks: Vec<Option<Millis>>,
     /// The last timer taken: no timer at or before it is left.
-    pub drained: Option<(Millis, Box<str>)>,
+    pub drained: Option<(Millis, CompactString)>,
     /// Whether timers at or before the watermark are left to judge.
     pub draining: bool,
     /// Offset of the journal record that this includes; -1 before the first.
@@ -105,7 +106,7 @@ fn try_read_position(bytes: &[u8]) -> Option<Position> {
     }
     position.watermark = read_instant(&mut reader)?;
     let drained_at = read_instant(&mut reader)?;
-    let drained_id: Box<str> = reader.text()?.into();
+    let drained_id: CompactString = reader.text()?.into();
     position.drained = drained_at.map(|at| (at, drained_id));
     position.draining = reader.byte()? != 0;
     position.journal_offset = reader.signed()?;

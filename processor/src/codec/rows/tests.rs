@@ -1,5 +1,6 @@
 //! Rows as they are written, read back, and damaged.
 
+use compact_str::CompactString;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tocsin_core::customer::{Base, Firing, Former, Item, Ledger};
@@ -20,11 +21,17 @@ fn alert() -> impl Strategy<Value = AlertState> {
             Episode { fired_at, refire, sequence, severity: Severity::ALL[severity] }
         });
     let firing = (episode, proptest::option::of(instant()))
-        .prop_map(|(episode, over_since)| Phase::Firing { episode, over_since });
+        .prop_map(|(episode, over_since)| Phase::Firing { episode, over_since: over_since.into() });
     let phase = prop_oneof![Just(Phase::Inactive), instant().prop_map(|since| Phase::Pending { since }), firing];
     let instants = (proptest::option::of(instant()), proptest::option::of(instant()));
     (any::<u32>(), phase, instants, proptest::option::of((instant(), any::<u32>()))).prop_map(
-        |(rule, phase, (due, resolved_at), fired)| AlertState { rule: RuleKey(rule), phase, due, resolved_at, fired },
+        |(rule, phase, (due, resolved_at), fired)| AlertState {
+            rule: RuleKey(rule),
+            phase,
+            due: due.into(),
+            resolved_at: resolved_at.into(),
+            fired: fired.map_or(Fired::default(), |(at, refire)| Fired::at(at, refire)),
+        },
     )
 }
 
@@ -85,7 +92,7 @@ fn base() -> impl Strategy<Value = Base> {
 
 fn seen() -> impl Strategy<Value = LastSeen> {
     let seen = (any::<u64>(), instant(), "[a-z]{0,9}");
-    seen.prop_map(|(key, at, event_id)| LastSeen { key, at, event_id })
+    seen.prop_map(|(key, at, event_id)| LastSeen { key, at, event_id: event_id.into() })
 }
 
 fn customer() -> impl Strategy<Value = Customer> {
@@ -104,12 +111,12 @@ fn customer() -> impl Strategy<Value = Customer> {
             let (alerts, items, ledgers, bases, former) = rules;
             Customer {
                 former: former.map(Box::new),
-                items,
-                ledgers,
-                bases,
-                latest,
-                first_seen,
-                armed,
+                items: items.into(),
+                ledgers: ledgers.into(),
+                bases: bases.into(),
+                latest: latest.into(),
+                first_seen: first_seen.into(),
+                armed: armed.into(),
                 generation,
                 attributes: attributes.into_iter().collect(),
                 silences: silences.into(),
@@ -142,7 +149,7 @@ fn position() -> impl Strategy<Value = Position> {
     let text = || ".{0,12}".prop_map(String::into_boxed_str);
     let watermarks = vec(proptest::option::of(instant()), 0..3);
     let read = (vec((text(), any::<i64>()), 0..3), proptest::option::of(instant()), watermarks);
-    let drained = (proptest::option::of((instant(), text())), any::<bool>());
+    let drained = (proptest::option::of((instant(), text().prop_map(|id| CompactString::from(&*id)))), any::<bool>());
     let judged = || proptest::option::of(".{1,12}".prop_map(String::into_boxed_str));
     let sweep = (proptest::option::of(instant()), judged()).prop_map(|(watermark, judged)| Sweep { watermark, judged });
     let gates = vec((any::<u32>().prop_map(RuleKey), instant()), 0..3);
@@ -202,7 +209,7 @@ proptest! {
         for b in [b.clone(), (a.0.wrapping_add(shift), b.1)] {
             prop_assert_eq!(timer_key(a.0, &a.1).cmp(&timer_key(b.0, &b.1)), a.cmp(&b));
         }
-        prop_assert_eq!(read_timer_key(&timer_key(a.0, &a.1)).unwrap(), (a.0, a.1.into_boxed_str()));
+        prop_assert_eq!(read_timer_key(&timer_key(a.0, &a.1)).unwrap(), (a.0, a.1.into()));
     }
 
     #[test]
@@ -274,23 +281,22 @@ fn the_generation_takes_no_room_before_the_first() {
 fn the_formats_are_what_they_were() {
     let episode = Episode { fired_at: 900, refire: 1, sequence: 2, severity: Severity::High };
     let firing = AlertState {
-        phase: Phase::Firing { episode, over_since: Some(950) },
-        due: Some(1_100),
-        fired: Some((900, 1)),
+        phase: Phase::Firing { episode, over_since: 950.into() },
+        due: 1_100.into(),
+        fired: Fired::at(900, 1),
         ..AlertState::new(RuleKey(0x0102_0304))
     };
     let pending = AlertState {
         phase: Phase::Pending { since: -3 },
-        resolved_at: Some(800),
+        resolved_at: 800.into(),
         ..AlertState::new(RuleKey(0xa0b0_c0d0))
     };
     let extra = Attribute { name: AttributeRef::Extra("vip".into()), since: 400, value: OwnedValue::Bool(true) };
     let tier = Attribute { name: AttributeRef::Slot(4), since: -1, value: OwnedValue::Text("gold".into()) };
     let points = Attribute { name: AttributeRef::Slot(5), since: 1, value: OwnedValue::Number(2.5) };
     let customer = Customer {
-        latest: Some(1_000),
-        first_seen: Some(-200),
-        armed: None,
+        latest: 1_000.into(),
+        first_seen: (-200).into(),
         attributes: [extra, tier, points].into_iter().collect(),
         silences: [LastSeen { key: 0x1122_3344_5566_7788, at: 990, event_id: "e9".into() }].into_iter().collect(),
         alerts: [firing, pending].into_iter().collect(),

@@ -18,8 +18,8 @@ fn add(customer: &mut Customer, at: Millis, id: &str) {
     writer.begin(1, id);
     writer.field(2, FieldValue::Number(1.5));
     customer.timeline.insert(at, writer.record().unwrap());
-    customer.latest = customer.latest.max(Some(at));
-    customer.first_seen = customer.first_seen.min(Some(at)).or(Some(at));
+    customer.latest = customer.latest.max(at.into());
+    customer.first_seen = customer.first_seen.get().map_or(at, |first| first.min(at)).into();
     customer.changed = true;
 }
 

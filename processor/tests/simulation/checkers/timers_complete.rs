@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use tocsin::codec::rows;
 use tocsin::store::{Column, MemoryStore};
+use tocsin::task::timers::Timer;
 use tocsin::task::world::PartitionId;
 
 use crate::disk::{position_of, rows_of};
@@ -43,8 +44,10 @@ fn check(partition: PartitionId, store: &MemoryStore) {
     }
     for (id, customer) in heads {
         let Some(due) = customer.due() else { continue };
-        let armed =
-            customer.armed.unwrap_or_else(|| panic!("partition {partition}: {id} is due at {due} and has no timer"));
+        let armed = customer
+            .armed
+            .get()
+            .unwrap_or_else(|| panic!("partition {partition}: {id} is due at {due} and has no timer"));
         assert!(armed <= due, "partition {partition}: {id} is due at {due}, the timer is at {armed}");
         assert!(
             timers.contains(&(armed, id.as_str().into())),
@@ -55,7 +58,7 @@ fn check(partition: PartitionId, store: &MemoryStore) {
         let is_left = is_over && position.watermark.is_some_and(|watermark| armed <= watermark);
         assert!(!is_left, "partition {partition}: {id} is due at {due}, the watermark {:?}", position.watermark);
     }
-    let is_early = |timer: &(i64, Box<str>)| position.drained.as_ref().is_some_and(|drained| timer <= drained);
+    let is_early = |timer: &Timer| position.drained.as_ref().is_some_and(|drained| timer <= drained);
     assert!(
         !timers.iter().any(is_early),
         "partition {partition}: timers before the last one taken would never be looked at"

@@ -46,7 +46,7 @@ fn customer(events: &[(&str, Millis, &str)], silences: &[(&str, Millis, &str)]) 
     let (mut customer, mut writer) = (Customer::default(), RecordWriter::default());
     for &(name, at, id) in events {
         customer.timeline.insert(at, written(&mut writer, Catalog::type_id(name), id));
-        customer.latest = customer.latest.max(Some(at));
+        customer.latest = customer.latest.max(at.into());
     }
     let seen = |&(of, at, event_id): &(&str, Millis, &str)| LastSeen { key: key(of), at, event_id: event_id.into() };
     customer.silences = silences.iter().map(seen).collect();
@@ -60,7 +60,7 @@ fn key(of: &str) -> u64 {
 /// Changes from the first rules to the second and says which events the silences then count from, in their order.
 fn remembered(old: Rules<'_>, new: Rules<'_>, customer: &mut Customer) -> Vec<String> {
     let (old, new) = (engine(old), engine(new));
-    let clock = customer.latest.unwrap();
+    let clock = customer.latest.get().unwrap();
     Change::between(&old, &new).adopt(&old, &new, customer, "c", clock, &mut Judged::default());
     customer.silences.iter().map(|seen| format!("{} {}", seen.at, seen.event_id)).collect()
 }
@@ -83,7 +83,7 @@ fn what_is_remembered_stays_and_what_nobody_asks_for_goes() {
     let (quiet, still) = (("q", "1", QUIET), ("s", "1", STILL));
     let held = [(COMPLAINT, 1, "c0"), (PURCHASE, 2, "p0")];
     let mut known = customer(&[(PURCHASE, 9, "p1")], &held);
-    known.latest = Some(9);
+    known.latest = 9.into();
     // The timeline would know better; but what is remembered is not looked for.
     assert_eq!(remembered(&[quiet, still], &[("q", "2", QUIET), still], &mut known.clone()), ["1 c0", "2 p0"]);
     assert_eq!(remembered(&[quiet, still], &[still], &mut known.clone()), ["1 c0"]);
