@@ -283,7 +283,11 @@ mod tests {
         let chunks: Vec<Chunk> = (0..40).map(|base| Chunk::new((base, 0))).collect();
         for length in 0..=chunks.len() {
             for border in 0..=length {
-                assert_eq!(first_that(&chunks[..length], |chunk| chunk.base >= border as Millis), border, "of {length}");
+                assert_eq!(
+                    first_that(&chunks[..length], |chunk| chunk.base >= border as Millis),
+                    border,
+                    "of {length}"
+                );
             }
         }
     }
