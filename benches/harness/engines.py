@@ -59,8 +59,9 @@ class Tocsin:
     name = "tocsin"
     accepted = (0,)
 
-    def __init__(self, rules=RULES):
-        self.rules, self.address = rules, None
+    def __init__(self, rules=RULES, under=()):
+        """`under`: a program that runs it, with its options."""
+        self.rules, self.under, self.address = rules, under, None
 
     def start(self, stage):
         settings = {
@@ -71,7 +72,7 @@ class Tocsin:
             # The events are not of today.
             "time.idle_after": "never",
         }
-        command = [program("tocsin"), "run", "--bootstrap", stage.bootstrap, "--rules", self.rules]
+        command = [*self.under, program("tocsin"), "run", "--bootstrap", stage.bootstrap, "--rules", self.rules]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         self.address = None

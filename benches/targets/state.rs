@@ -26,19 +26,21 @@ pub struct Args {
 const ID_BYTES: u64 = 8;
 
 pub fn measure(args: &Args, table: &mut Table) -> anyhow::Result<()> {
-    for &each in &args.events_each {
-        let customers = if each > 100 { args.customers / 5 } else { args.customers };
-        one(customers, each, table)?;
+    for is_dense in [false, true] {
+        for &each in &args.events_each {
+            let customers = if each > 100 { args.customers / 5 } else { args.customers };
+            one(customers, each, is_dense, table)?;
+        }
     }
     Ok(())
 }
 
-fn one(customers: u64, each: u64, table: &mut Table) -> anyhow::Result<()> {
+fn one(customers: u64, each: u64, is_dense: bool, table: &mut Table) -> anyhow::Result<()> {
     let ready = Ready::new(PEERS);
     let all = customers * each;
     let events = Events::even(&ready, all, customers, 390 * DAY / all as Millis, line);
     let folder = tempfile::tempdir()?;
-    let store = RocksStore::open(folder.path(), &RocksOptions::new(256 << 20))?;
+    let store = RocksStore::open(folder.path(), &RocksOptions::new(256 << 20).dense(is_dense))?;
     let mut judge = Judge::new(&ready, Cache::new(store, usize::MAX, None));
     let (meter, mut batched) = (Meter::new(), 0);
     let mut single = 0;
@@ -68,7 +70,8 @@ fn one(customers: u64, each: u64, table: &mut Table) -> anyhow::Result<()> {
         ("but ids", per_event(disk as f64 - (all * ID_BYTES) as f64)),
         ("target", json!(16)),
     ];
-    table.row(format!("{customers} customers of {each} events"), figures);
+    let how = if is_dense { "zstd" } else { "lz4" };
+    table.row(format!("{customers} customers of {each} events, {how}"), figures);
     Ok(())
 }
 

@@ -54,6 +54,7 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     pub schemas: Option<PathBuf>,
     pub state_dir: PathBuf,
+    pub state_compression: StateCompression,
     /// `None`: the input's partitioning is not checked.
     pub partitioner: Option<Partitioner>,
     pub alerts_format: AlertsFormat,
@@ -143,6 +144,13 @@ pub struct Log {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateCompression {
+    #[default]
+    Lz4,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlertsFormat {
     #[default]
     Json,
@@ -210,6 +218,8 @@ impl Given {
             rules: reader.optional("rules", |text| Ok(PathBuf::from(text))),
             schemas: reader.optional("schemas", |text| Ok(PathBuf::from(text))),
             state_dir: reader.path("state_dir"),
+            state_compression: reader
+                .choice("state_compression", &[("lz4", StateCompression::Lz4), ("zstd", StateCompression::Zstd)]),
             partitioner: reader.choice("partitioner", &partitioner_choices()),
             alerts_format: reader
                 .choice("alerts_format", &[("json", AlertsFormat::Json), ("avro", AlertsFormat::Avro)]),

@@ -59,6 +59,12 @@ pub const KEYS: &[Key] = &[
     key("schemas", Unset, "Avro schemas of further event types (directory). Left out: the built-in types only."),
     key("state_dir", Text("tocsin-state"), "Where the stores of the partitions are kept (directory, on a local disk)."),
     key(
+        "state_compression",
+        Text("lz4"),
+        "How the stores are packed on disk: lz4, or zstd, which takes two thirds of the room; then a customer who is in no\n\
+         cache takes twice as long (`benches/README.md` has the figures). It may be changed at any start.",
+    ),
+    key(
         "partitioner",
         Text("null"),
         "How producers choose the partition of a customer: murmur2 (Java clients), crc32 (librdkafka clients), or null\n\

@@ -58,6 +58,8 @@ fn little_has_to_be_given() {
     );
     assert_eq!(config.kafka.session_timeout, 10 * SECOND);
     assert_eq!(config.memory_budget, 1_000_000_000);
+    assert_eq!(config.state_compression, StateCompression::Lz4);
+    assert_eq!(with("state_compression: zstd").config().unwrap().state_compression, StateCompression::Zstd);
     assert_eq!((config.partitioner, config.topics.replication, config.schemas), (None, None, None));
     assert!(!config.instance.is_empty());
     assert_eq!(config.rules.as_deref(), Some(Path::new("rules")));

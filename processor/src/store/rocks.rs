@@ -26,6 +26,7 @@ const DICTIONARY_BYTES: i32 = 16 << 10;
 pub struct RocksOptions {
     cache: Cache,
     write_buffers: WriteBufferManager,
+    is_dense: bool,
 }
 
 impl std::fmt::Debug for RocksOptions {
@@ -41,7 +42,14 @@ impl RocksOptions {
         let cache = Cache::new_lru_cache(cache_bytes);
         let write_buffers =
             WriteBufferManager::new_write_buffer_manager_with_cache(cache_bytes / 4, false, cache.clone());
-        Self { cache, write_buffers }
+        Self { cache, write_buffers, is_dense: false }
+    }
+
+    /// With zstd on the lowest level, where nearly all rows are: less room on disk, more time for every row that is read from
+    /// there or merged into it. What is there already stays readable, and as it is until it is merged.
+    #[must_use]
+    pub fn dense(self, is_dense: bool) -> Self {
+        Self { is_dense, ..self }
     }
 
     fn database(&self) -> Options {
@@ -68,20 +76,24 @@ impl RocksOptions {
         table.set_format_version(6);
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
-        options.set_bottommost_compression_type(DBCompressionType::Zstd);
         options.set_level_compaction_dynamic_level_bytes(true);
         if column == Column::Customers {
             table.set_bloom_filter(10.0, false);
             options.set_write_buffer_size(32 << 20);
             options.set_arena_block_size(256 << 10);
-            // A block has a few customers, too few to find in it what most of them have in common.
-            options.set_bottommost_compression_options(-14, ZSTD_LEVEL, 0, DICTIONARY_BYTES, true);
-            options.set_bottommost_zstd_max_train_bytes(64 * DICTIONARY_BYTES, true);
         } else {
             options.set_write_buffer_size(8 << 20);
             // Each column of each store has at least one: with a mebibyte, as by default, many partitions' buffers would be
             // full with nothing in them.
             options.set_arena_block_size(32 << 10);
+        }
+        if self.is_dense {
+            options.set_bottommost_compression_type(DBCompressionType::Zstd);
+            if column == Column::Customers {
+                // A block has a few customers, too few to find in it what most of them have in common.
+                options.set_bottommost_compression_options(-14, ZSTD_LEVEL, 0, DICTIONARY_BYTES, true);
+                options.set_bottommost_zstd_max_train_bytes(64 * DICTIONARY_BYTES, true);
+            }
         }
         options.set_block_based_table_factory(&table);
         options

@@ -74,6 +74,34 @@ fn behaves_like_the_one_in_memory_and_keeps_everything() {
 }
 
 #[test]
+fn what_was_packed_one_way_is_read_and_merged_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut state = 5;
+    let mut row = |number: u32| -> Vec<u8> {
+        let text = |word: u64| ["interaction ", "purchase ", "EUR ", "web ", "opened "][word as usize].as_bytes();
+        let words = (0..40).flat_map(|_| text(random(&mut state, 5)).to_vec());
+        number.to_be_bytes().into_iter().chain(words).collect()
+    };
+    let rows: Vec<Vec<u8>> = (0..4_000).map(&mut row).collect();
+    let mut sizes = Vec::new();
+    for (is_dense, part) in [(false, &rows[..3_000]), (true, &rows[3_000..])] {
+        let mut store = RocksStore::open(directory.path(), &RocksOptions::new(8 << 20).dense(is_dense)).unwrap();
+        let mut batch = Batch::default();
+        for row in part {
+            batch.put(Column::Customers, &row[..4], row);
+        }
+        store.write(batch).unwrap();
+        store.compact();
+        sizes.push(store.size_bytes());
+    }
+    assert!(sizes[1] < sizes[0], "more rows, packed better: {sizes:?}");
+    let store = RocksStore::open(directory.path(), &RocksOptions::new(8 << 20)).unwrap();
+    for row in &rows {
+        assert_eq!(store.get(Column::Customers, &row[..4]).unwrap().as_ref(), Some(row));
+    }
+}
+
+#[test]
 fn a_directory_is_opened_once_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let options = RocksOptions::new(1 << 20);
