@@ -12,7 +12,7 @@ use clap::Args;
 #[cfg(feature = "rocksdb")]
 use tocsin::checkpoint::{self, Background, Settings};
 use tocsin::codec::schemas::Schemas;
-use tocsin::config::{Config, StateCompression};
+use tocsin::config::Config;
 use tocsin::rules::Limits;
 use tocsin::service::OwnRules;
 #[cfg(feature = "rocksdb")]
@@ -127,7 +127,7 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
         let what = format!("the state directory {} cannot be made", folder.display());
         Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
     })?;
-    let is_dense = config.state_compression == StateCompression::Zstd;
+    let is_dense = config.state_compression == tocsin::config::StateCompression::Zstd;
     let shared = RocksOptions::new(Shares::of(config).rocks as usize).dense(is_dense);
     let stores =
         DiskStores::new(folder, &config.application, config.topics.first_input(), shared, checkpoints, metrics.clone());
