@@ -98,7 +98,8 @@ class Process:
 
     def kill(self):
         if not self.ended():
-            self.child.kill()
+            # What it runs in its turn goes with it.
+            os.killpg(self.child.pid, signal.SIGKILL)
             while not self.ended():
                 time.sleep(POLL_S)
 

@@ -269,3 +269,33 @@ impl Customer {
         self.first_seen.get().is_none() && self.attributes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_it_fired_counts_at_one_instant_only() {
+        assert_eq!((Fired::default().times_at(0), Fired::default().only_at(0).get()), (0, None));
+        let fired = Fired::at(7, 2);
+        assert_eq!((fired.get(), fired.times_at(7), fired.times_at(8)), (Some((7, 2)), 3, 0));
+        assert_eq!((fired.only_at(7), fired.only_at(8)), (fired, Fired::default()));
+    }
+
+    /// What is read for every event. It may grow for a reason, not by itself.
+    #[test]
+    fn a_customer_is_small() {
+        assert!(size_of::<Customer>() <= 320, "{} bytes", size_of::<Customer>());
+        assert!(size_of::<AlertState>() <= 64, "{} bytes", size_of::<AlertState>());
+    }
+
+    #[test]
+    fn what_lies_elsewhere_is_counted() {
+        let seen = |event_id: &str| LastSeen { key: 1, at: 0, event_id: event_id.into() };
+        let with = |silences: Vec<LastSeen>| Customer { silences: silences.into(), ..Customer::default() }.bytes();
+        let (nothing, long) = (Customer::default().bytes(), "x".repeat(36));
+        assert_eq!(with(vec![seen("short")]), nothing);
+        assert_eq!(with(vec![seen(&long)]), nothing + long.len());
+        assert!(with(vec![seen("one"), seen("two")]) >= nothing + 2 * size_of::<LastSeen>());
+    }
+}

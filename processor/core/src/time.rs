@@ -124,6 +124,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_instant_or_none_is_told_apart_and_ordered() {
+        assert_eq!((MaybeMillis::default().get(), MaybeMillis::from(None).get()), (None, None));
+        for instant in [EARLIEST - LONGEST, -1, 0, LATEST + LONGEST] {
+            assert_eq!(MaybeMillis::from(instant).get(), Some(instant));
+            assert_eq!(MaybeMillis::from(Some(instant)), instant.into());
+            assert!(MaybeMillis::NONE < instant.into());
+        }
+    }
+
+    #[test]
     fn durations_are_read_and_written() {
         for (text, ms) in
             [("90d", 90 * DAY), ("36h", 36 * HOUR), ("1d12h", 36 * HOUR), ("0s", 0), ("250ms", 250), ("2w", 14 * DAY)]

@@ -219,7 +219,8 @@ impl Timeline {
         self.chunks().iter().map(|chunk| chunk.events as usize).sum()
     }
 
-    /// Bytes that it takes beside itself, about: vectors grow in steps.
+    /// Bytes that it takes beside itself, about: vectors grow in steps. Without the keys of rows to delete, which the next write
+    /// takes along.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let others = if self.chunks.spilled() { self.chunks.capacity() * size_of::<Chunk>() } else { 0 };

@@ -16,9 +16,7 @@ use tocsin::config::Config;
 use tocsin::rules::Limits;
 use tocsin::service::OwnRules;
 #[cfg(feature = "rocksdb")]
-use tocsin::service::{self, DiskStores, Plan, Shares};
-#[cfg(feature = "rocksdb")]
-use tocsin::store::RocksOptions;
+use tocsin::service::{self, DiskStores, Plan};
 #[cfg(feature = "rocksdb")]
 use tocsin::telemetry::Metrics;
 use tocsin::telemetry::logging;
@@ -127,8 +125,7 @@ fn stores(config: &Config, checkpoints: Option<Arc<Background>>, metrics: &Arc<M
         let what = format!("the state directory {} cannot be made", folder.display());
         Failure::failed(what).caused_by(error).hint("set state_dir to a directory that this user may write")
     })?;
-    let is_dense = config.state_compression == tocsin::config::StateCompression::Zstd;
-    let shared = RocksOptions::new(Shares::of(config).rocks as usize).dense(is_dense);
+    let shared = service::rocks_options(config);
     let stores =
         DiskStores::new(folder, &config.application, config.topics.first_input(), shared, checkpoints, metrics.clone());
     if config.checkpoint.prefetch {

@@ -61,8 +61,8 @@ pub const KEYS: &[Key] = &[
     key(
         "state_compression",
         Text("lz4"),
-        "How the stores are packed on disk: lz4, or zstd, which takes two thirds of the room; then a customer who is in no\n\
-         cache takes twice as long (`benches/README.md` has the figures). It may be changed at any start.",
+        "How the stores are packed on disk: lz4, or zstd, which takes two thirds of the room, and half as much CPU time again\n\
+         where most customers are not in memory. It may be changed at any start.",
     ),
     key(
         "partitioner",
@@ -81,7 +81,7 @@ pub const KEYS: &[Key] = &[
         "memory_budget",
         Text("1GB"),
         "Memory for decoded customers, RocksDB's blocks and write buffers, and what is read ahead, of all workers together\n\
-         (bytes: MB, GB, MiB, GiB). Plan for a fifth more.",
+         (bytes: MB, GB, MiB, GiB). Plan for a fifth more; below 512MB for twice as much, as code and threads weigh more.",
     ),
     key("kafka.bootstrap", Required, "Brokers to start from (HOST:PORT, several joined by commas or as a list)."),
     key(

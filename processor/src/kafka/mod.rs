@@ -11,7 +11,7 @@
 //!  browser ─── topics from outside, for tools
 //!  feeder ──── made-up events into the events topic, for trials
 //!  generations ── the topic of the rules: read, followed, written by one at a time
-//!  native ──── reading in batches: the one place with `unsafe`
+//!  native ──── reading in batches: librdkafka's C interface
 //! ```
 //!
 //! What is not obvious, each told where it matters:

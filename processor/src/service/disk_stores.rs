@@ -21,9 +21,17 @@ use crate::checkpoint::{
     Background, CheckpointError, Facts, FetchHandle, Owned, Prefetch, Progress, RulesInForce, Search, Shelf, Taken,
     Wanted, remove,
 };
+use crate::config::{Config, StateCompression};
+use crate::service::Shares;
 use crate::store::{RocksOptions, RocksStore, StoreError};
 use crate::task::world::{CheckpointFacts, Fetched, PartitionId, Stores};
 use crate::telemetry::{CheckpointFailed, CheckpointFailure, CheckpointTaken, Metrics, StoreSetAside};
+
+/// What the stores of a process share, as its configuration has it.
+#[must_use]
+pub fn rocks_options(config: &Config) -> RocksOptions {
+    RocksOptions::new(Shares::of(config).rocks as usize).dense(config.state_compression == StateCompression::Zstd)
+}
 
 /// Where hard links and half-fetched files are, below the state directory.
 const TEMPORARY: &str = "checkpoints-tmp";

@@ -37,7 +37,7 @@ use crate::telemetry::{Metrics, WorkerDied};
 
 pub use audit::audit;
 #[cfg(feature = "rocksdb")]
-pub use disk_stores::DiskStores;
+pub use disk_stores::{DiskStores, rocks_options};
 pub use memory::Shares;
 pub use rulebook::{OwnRules, RuleMaker};
 

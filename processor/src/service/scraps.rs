@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use crate::audit::{Base, Bases};
 use crate::checkpoint::{self, Entry, Repository, Search, Wanted};
 use crate::config::Config;
-use crate::service::Shares;
+use crate::service::rocks_options;
 use crate::store::{Batch, Between, Column, Each, RocksOptions, RocksStore, Store, StoreError};
 use crate::task::SEMANTICS_VERSION;
 use crate::task::world::{PartitionId, WorldError};
@@ -45,7 +45,7 @@ impl Scraps {
                 Some(Checkpoints { repository: checkpoint::connect(url, &config.application)?, runtime })
             }
         };
-        let rocks = RocksOptions::new(Shares::of(config).rocks as usize);
+        let rocks = rocks_options(config);
         Ok(Self { folder, made: 0, rocks, topics: config.topics.events.clone(), checkpoints })
     }
 
