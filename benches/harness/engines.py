@@ -59,9 +59,9 @@ class Tocsin:
     name = "tocsin"
     accepted = (0,)
 
-    def __init__(self, rules=RULES, under=()):
-        """`under`: a program that runs it, with its options."""
-        self.rules, self.under, self.address = rules, under, None
+    def __init__(self, rules=RULES, under=(), further=()):
+        """`under`: a program that runs it, with its options. `further`: settings, as NAME=VALUE."""
+        self.rules, self.under, self.further, self.address = rules, under, further, None
 
     def start(self, stage):
         settings = {
@@ -75,6 +75,8 @@ class Tocsin:
         command = [*self.under, program("tocsin"), "run", "--bootstrap", stage.bootstrap, "--rules", self.rules]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
+        for setting in self.further:
+            command += ["--set", setting]
         self.address = None
         return Process(self.name, command, stage.log, without_settings())
 

@@ -80,11 +80,12 @@ def main():
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="workers, stream threads (default: %(default)s)")
     parser.add_argument("--memory-mb", type=int, default=600, metavar="N", help="for caches and buffers (default: %(default)s)")
     parser.add_argument("--engines", default="tocsin,kafka-streams,floor", metavar="NAME,...", help="default: %(default)s")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of Tocsin; may be repeated")
     asked = parser.parse_args()
     asked.json = asked.json or str(target() / "bench/peers.json")
     about, load = report.machine(), Load.asked(asked)
     with Workshop(asked.keep) as folder, Broker(folder / "kafka") as broker:
-        makers = {"tocsin": Tocsin, "floor": Floor, "kafka-streams": lambda: KafkaStreams(folder)}
+        makers = {"tocsin": lambda: Tocsin(further=asked.set), "floor": Floor, "kafka-streams": lambda: KafkaStreams(folder)}
         unknown = set(asked.engines.split(",")) - set(makers)
         if unknown:
             raise Failure(f"no engine is called {', '.join(sorted(unknown))}; there are {', '.join(makers)}")

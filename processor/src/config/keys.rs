@@ -61,7 +61,7 @@ pub const KEYS: &[Key] = &[
     key(
         "state_compression",
         Text("lz4"),
-        "How the stores are packed on disk: lz4, or zstd, which takes two thirds of the room, and half as much CPU time again\n\
+        "How the stores are packed on disk: lz4, or zstd, which takes two thirds of the room, and nearly twice the CPU time\n\
          where most customers are not in memory. It may be changed at any start.",
     ),
     key(
