@@ -186,8 +186,8 @@ pub enum Phase {
 impl AlertState {
     #[must_use]
     pub fn new(rule: RuleKey) -> Self {
-        let (due, resolved_at, fired) = Default::default();
-        Self { rule, phase: Phase::Inactive, due, resolved_at, fired }
+        let never = MaybeMillis::NONE;
+        Self { rule, phase: Phase::Inactive, due: never, resolved_at: never, fired: Fired::default() }
     }
 
     /// Whether there is nothing to remember.

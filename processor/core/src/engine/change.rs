@@ -14,12 +14,12 @@
 
 use std::cmp::Ordering;
 
-use super::values::Moment;
-use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
 use compact_str::CompactString;
 
+use super::values::Moment;
+use super::{Cause, Engine, alert_of, ledgers, life, put_alert};
 use crate::alert::Judged;
-use crate::customer::{AlertState, Customer, Fired, LastSeen, Ledger};
+use crate::customer::{AlertState, Customer, LastSeen, Ledger};
 use crate::rule::{Rule, RuleKey, Silence, Subject};
 use crate::time::{Duration, Millis};
 
@@ -144,9 +144,7 @@ impl Change {
     /// What [`Engine::end`] leaves of a rule is of no use once the clock has moved on.
     fn forget_ended(&self, customer: &mut Customer, clock: Millis) {
         let held = customer.alerts.len();
-        customer.alerts.retain(|alert| {
-            self.kept.binary_search(&alert.rule).is_ok() || alert.fired.only_at(clock) != Fired::default()
-        });
+        customer.alerts.retain(|alert| self.kept.binary_search(&alert.rule).is_ok() || alert.fired.times_at(clock) > 0);
         customer.changed |= customer.alerts.len() != held;
         let held = customer.ledgers.len();
         customer.ledgers.retain(|ledger| {
