@@ -38,18 +38,35 @@ PARTS = [
 ]
 
 
+# By the thread's name.
+THREADS = [
+    ("the workers", r"worker-"),
+    ("RocksDB's own", r"rocksdb:"),
+    ("librdkafka's", r"rdk:"),
+]
+
+
 def shares(samples):
-    """Part -> its share, from `perf report`."""
+    """(thread, part) -> its share, from `perf report`."""
     found, total = {}, 0.0
     for line in samples.splitlines():
-        fits = re.match(r"\s*([\d.]+)%\s+(\[.\].*)", line)
+        fits = re.match(r"\s*([\d.]+)%\s*;([^;]*);(\[.\].*)", line)
         if not fits:
             continue
-        share, symbol = float(fits[1]), fits[2]
+        share, name, symbol = float(fits[1]), fits[2], fits[3]
+        thread = next((thread for thread, pattern in THREADS if re.search(pattern, name)), "others")
         part = next((part for part, pattern in PARTS if re.search(pattern, symbol)), "elsewhere")
-        found[part] = found.get(part, 0.0) + share
+        found[thread, part] = found.get((thread, part), 0.0) + share
         total += share
-    return {part: share / total for part, share in sorted(found.items(), key=lambda row: -row[1])}
+    return {place: share / total for place, share in found.items()}
+
+
+def added_up(found, place):
+    """By one of the two, the largest first."""
+    sums = {}
+    for names, share in found.items():
+        sums[names[place]] = sums.get(names[place], 0.0) + share
+    return dict(sorted(sums.items(), key=lambda row: -row[1]))
 
 
 def backtest(asked, load, folder, under):
@@ -84,14 +101,19 @@ def main():
         found = folder / "perf.data"
         under = ["perf", "record", "--quiet", "--output", found]
         cost = (live if asked.live else backtest)(asked, load, folder, under)
-        told = subprocess.run(["perf", "report", "--input", found, "--no-children", "--stdio", "--fields", "overhead,sym"],
-                              capture_output=True, text=True, check=True).stdout
-    each = cost.cpu_s / asked.events * 1e9
-    parts = shares(told)
-    report.table([["part", "share", "ns an event"],
-                  *([part, f"{share:.0%}", f"{share * each:,.0f}"] for part, share in parts.items())])
+        told = subprocess.run(["perf", "report", "--input", found, "--no-children", "--stdio", "--fields", "overhead,comm,sym",
+                               "--field-separator", ";"], capture_output=True, text=True, check=True).stdout
+    each, samples = cost.cpu_s / asked.events * 1e9, shares(told)
+    threads, parts = added_up(samples, 0), added_up(samples, 1)
+    rows = []
+    for part, share in parts.items():
+        by_thread = (samples.get((thread, part), 0.0) * each for thread in threads)
+        rows.append([part, f"{share:.0%}", f"{share * each:,.0f}", *(f"{ns:,.0f}" if ns >= 1 else "" for ns in by_thread)])
+    all_of_it = ["all", "", f"{each:,.0f}", *(f"{share * each:,.0f}" for share in threads.values())]
+    report.table([["part", "share", "ns an event", *threads], *rows, all_of_it])
     print()
-    report.write(asked.json or target() / "bench/where.json", {"machine": about, "load": vars(asked), "ns": each, "parts": parts})
+    report.write(asked.json or target() / "bench/where.json",
+                 {"machine": about, "load": vars(asked), "ns": each, "threads": threads, "parts": parts})
 
 
 if __name__ == "__main__":

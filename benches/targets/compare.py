@@ -14,6 +14,7 @@ from harness import report
 from harness.broker import Broker
 from harness.engines import Stage, Tocsin
 from harness.load import Load, program, target
+from harness.notes import Notes
 from harness.process import Failure, Process, Workshop, bytes_on_disk, without_settings
 
 ALONE = ("engine", "flat", "timers", "state")
@@ -53,11 +54,18 @@ def memory_of(process):
 
 
 def memory(asked, folder):
-    """Random customers over many partitions, until the state is as large as asked for."""
-    load = Load(asked.events, asked.events // 5, 180, 1, "60s")
+    """Random customers over many partitions; the state is as large as their events make it."""
     with Broker(folder / "kafka") as broker:
-        load.to_kafka(broker.bootstrap, EVENTS, asked.partitions, folder / "generate.log", asked.patience)
-        engine = Tocsin()
+        if asked.note_bytes:
+            notes = Notes(asked.events, max(1, asked.events // 2), asked.note_bytes)
+            broker.create(EVENTS, asked.partitions)
+            notes.to_kafka(broker.bootstrap, EVENTS, asked.patience)
+            further = [f"schemas={notes.schemas(folder / 'schemas')}"]
+        else:
+            load = Load(asked.events, asked.events // 5, 180, 1, "60s")
+            load.to_kafka(broker.bootstrap, EVENTS, asked.partitions, folder / "generate.log", asked.patience)
+            further = []
+        engine = Tocsin(further=further)
         stage = Stage(broker.bootstrap, EVENTS, "memory", folder, 2, asked.memory_mb, asked.partitions, 1)
         broker.create(stage.alerts, asked.partitions)
         process, seen = engine.start(stage), []
@@ -70,10 +78,12 @@ def memory(asked, folder):
     budget = asked.memory_mb * 1_000_000
     found = {"budget_bytes": budget, "peak_bytes": cost.peak_bytes, "of_budget": cost.peak_bytes / budget,
              "median_bytes": sorted(seen)[len(seen) // 2], "state_bytes": state, "partitions": asked.partitions,
-             "events": asked.events, "events_per_cpu_s": asked.events / cost.cpu_s}
-    report.table([["memory", "budget", "peak", "of the budget", "at most", "state", "partitions"],
+             "events": asked.events, "note_bytes": asked.note_bytes, "events_per_cpu_s": asked.events / cost.cpu_s,
+             "wall_s": cost.wall_s, "written_per_event": cost.written_bytes / asked.events}
+    report.table([["memory", "budget", "peak", "of the budget", "at most", "state", "partitions", "events/CPU s", "written B/event"],
                   ["tocsin run", report.size(budget), report.size(cost.peak_bytes), f"{cost.peak_bytes / budget:.2f}", "1.20",
-                   report.size(state), asked.partitions]])
+                   report.size(state), asked.partitions, report.rate(found["events_per_cpu_s"]),
+                   report.rate(found["written_per_event"])]])
     return found
 
 
@@ -130,6 +140,9 @@ def main():
                         help=f"{', '.join((*ALONE, *ON_BROKER))} (default: all)")
     parser.add_argument("--events", default=1_000_000, help="for memory (default: %(default)s)", **number)
     parser.add_argument("--partitions", default=64, help="for memory (default: %(default)s)", **number)
+    parser.add_argument("--note-bytes", default=0,
+                        help="for memory: no usual load, but notes so long, two a customer, for a large state of not so many events",
+                        **number)
     parser.add_argument("--memory-mb", default=256, help="for memory, the budget (default: %(default)s)", **number)
     parser.add_argument("--replayed", default=300_000, help="events for replay (default: %(default)s)", **number)
     parser.add_argument("--patience", default=900, help="seconds for one run (default: %(default)s)", **number)

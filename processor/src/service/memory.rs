@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | a third | decoded customers | each task's cache measures its customers and lets go of the oldest: [`crate::task::cache`] |
 //! | a quarter | RocksDB: blocks, indexes, filters, write buffers | one block cache for all stores, which the write buffers are booked to |
-//! | a sixteenth | what librdkafka has read ahead | `queued.max.messages.kbytes` and `fetch.max.bytes` of each worker |
+//! | a thirty-second | what librdkafka has read ahead: it takes three times that, with what is on its way | `queued.max.messages.kbytes` and `fetch.max.bytes` of each worker |
 //! | the rest | batches on their way, threads, code, what the allocator keeps | |
 
 use crate::config::Config;
@@ -28,6 +28,6 @@ impl Shares {
     pub fn of(config: &Config) -> Self {
         let budget = config.memory_budget;
         let workers = config.workers.max(1) as u64;
-        Self { cached: budget / 3, rocks: budget / 4, read_ahead: (budget / 16 / workers).min(READ_AHEAD_MAX) }
+        Self { cached: budget / 3, rocks: budget / 4, read_ahead: (budget / 32 / workers).min(READ_AHEAD_MAX) }
     }
 }

@@ -1,21 +1,33 @@
 //! RocksDB: one database per task, a column family per column.
 //!
+//! Its tables are merged by their sizes (universal compaction) and not by levels. Customers are written in no order, and a
+//! process with many partitions has little memory for each, so what it writes at a time is a small part of a store: with levels
+//! every few of these parts have all tables of the next level written again. The price is room on disk, for what is not merged
+//! yet: as much as for what is.
+//!
 //! The write-ahead log is on, so that a batch over several column families is kept whole after a process crash, and
 //! never synced on its own: what a power loss takes, the journal in Kafka brings back.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBCompressionType, Direction, ErrorKind, FlushOptions, IteratorMode, Options, ReadOptions, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    DBCompactionStyle, DBCompressionType, Direction, Env, ErrorKind, FlushOptions, IteratorMode, Options, ReadOptions,
+    UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 use super::{Batch, Between, Column, Each, Store, StoreError};
 
 /// Buffers of a store that are worth a table.
 const LARGE_BUFFERS: u64 = 1 << 20;
+/// Of a table. Its index and its filter are read as a whole, so they must be small beside the cache.
+const TABLE_BYTES: u64 = 8 << 20;
+/// How much larger, in percent, the next run of tables may be than those that are merged to go with them.
+const SIZE_RATIO: i32 = 20;
+/// Room for what is not merged yet, in percent of what is.
+const SPARE_ROOM: i32 = 100;
 /// zstd's usual one.
 const ZSTD_LEVEL: i32 = 3;
 /// Of zstd, in each table of customers on the lowest level; trained on the rows in it.
@@ -42,11 +54,16 @@ impl RocksOptions {
         let cache = Cache::new_lru_cache(cache_bytes);
         let write_buffers =
             WriteBufferManager::new_write_buffer_manager_with_cache(cache_bytes / 4, false, cache.clone());
+        // All stores of a process have the same threads. One that merges a whole store must not keep smaller merges waiting, for
+        // which in the end writers wait.
+        if let Ok(mut threads) = Env::new() {
+            threads.set_bottom_priority_background_threads(1);
+        }
         Self { cache, write_buffers, is_dense: false }
     }
 
-    /// With zstd on the lowest level, where nearly all rows are: less room on disk, more time for every row that is read from
-    /// there or merged into it. What is there already stays readable, and as it is until it is merged.
+    /// With zstd instead of LZ4 for the oldest run of tables, where most rows are: less room on disk, more time for every row
+    /// that is read from there or merged into it. What is there already stays readable, and as it is until it is merged.
     #[must_use]
     pub fn dense(self, is_dense: bool) -> Self {
         Self { is_dense, ..self }
@@ -59,7 +76,8 @@ impl RocksOptions {
         options.set_write_buffer_manager(&self.write_buffers);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(2);
-        options.set_max_background_jobs(2);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        options.set_max_background_jobs((cores / 2).max(2) as i32);
         options.set_bytes_per_sync(1 << 20);
         // Opening after a crash reads the log: about 10 ms a megabyte.
         options.set_max_total_wal_size(256 << 20);
@@ -75,8 +93,15 @@ impl RocksOptions {
         table.set_block_size(4 * 1024);
         table.set_format_version(6);
         let mut options = Options::default();
-        options.set_compression_type(DBCompressionType::Lz4);
-        options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_compaction_style(DBCompactionStyle::Universal);
+        let mut merging = UniversalCompactOptions::default();
+        merging.set_size_ratio(SIZE_RATIO);
+        merging.set_max_size_amplification_percent(SPARE_ROOM);
+        options.set_universal_compaction_options(&merging);
+        options.set_target_file_size_base(TABLE_BYTES);
+        // What is young is soon merged again.
+        options.set_compression_type(DBCompressionType::None);
+        options.set_bottommost_compression_type(DBCompressionType::Lz4);
         if column == Column::Customers {
             table.set_bloom_filter(10.0, false);
             options.set_write_buffer_size(32 << 20);

@@ -101,6 +101,62 @@ fn what_was_packed_one_way_is_read_and_merged_the_other() {
     }
 }
 
+/// As stores were before their tables were merged by size.
+#[test]
+fn a_store_that_was_kept_in_levels_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let row = |number: u32, round: u32| (number.to_be_bytes(), vec![round as u8; 200]);
+    let levels = || {
+        let mut options = Options::default();
+        options.set_target_file_size_base(64 << 10);
+        options.set_max_bytes_for_level_base(256 << 10);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options
+    };
+    let mut database = levels();
+    database.create_if_missing(true);
+    database.create_missing_column_families(true);
+    let columns = Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), levels()));
+    let old = DB::open_cf_descriptors(&database, directory.path(), columns).unwrap();
+    let family = old.cf_handle(Column::Customers.name()).unwrap();
+    for round in 0..3u32 {
+        for number in (0..20_000u32).filter(|number| number.is_multiple_of(round + 1)) {
+            let (key, value) = row(number, round);
+            old.put_cf(family, key, value).unwrap();
+        }
+        old.flush_cf(family).unwrap();
+        if round < 2 {
+            old.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+    }
+    let files = old.live_files().unwrap();
+    assert!(files.iter().any(|file| file.level == 0) && files.iter().any(|file| file.level > 0), "{files:?}");
+    drop(old);
+
+    let round_of = |number: u32| (0..3).rev().find(|round| number.is_multiple_of(round + 1)).unwrap_or(0);
+    let options = RocksOptions::new(8 << 20);
+    let mut store = RocksStore::open(directory.path(), &options).unwrap();
+    for step in 0..3 {
+        for number in 0..20_000 {
+            let round = if step > 0 && number % 7 == 0 { 9 } else { round_of(number) };
+            let (key, value) = row(number, round);
+            assert_eq!(store.get(Column::Customers, &key).unwrap(), Some(value), "{number} in step {step}");
+        }
+        match step {
+            0 => {
+                let mut batch = Batch::default();
+                for number in (0..20_000).step_by(7) {
+                    let (key, value) = row(number, 9);
+                    batch.put(Column::Customers, key, value);
+                }
+                store.write(batch).unwrap();
+            }
+            1 => store.compact(),
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn a_directory_is_opened_once_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
